@@ -1,0 +1,1 @@
+"""The pillar of tensors: GPEN as a network. torch, no image files."""
