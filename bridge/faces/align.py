@@ -94,17 +94,19 @@ def align(colour: Pixels, face: Face, template: str, side: int) -> Crop:
     if not 1e-3 < transform.scale < 1e3:
         raise DegenerateLandmarks("The landmarks are too close together or too far apart for a face.")
     x0, y0, x1, y1 = _reach(transform, side, colour)
-    region = np.ascontiguousarray(colour[y0:y1, x0:x1])
+    region: Pixels = np.ascontiguousarray(colour[y0:y1, x0:x1])
     matrix = transform.matrix.copy()
     matrix[:, 2] += matrix[:, :2] @ (x0, y0)
     if transform.scale < 1:
         region, matrix = _reduced(region, matrix, transform.scale)
     pixels = region.astype(np.float32) / np.float32(FULL_SCALE[region.dtype])
-    crop = cv2.warpAffine(
+    warped = cv2.warpAffine(
         pixels, matrix, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
-    crop = np.clip(crop, 0.0, 1.0) if colour.dtype != np.float32 else crop
-    return Crop(crop.reshape(side, side, colour.shape[2]), transform, transform.apply(face.landmarks))
+    crop = np.asarray(warped, np.float32).reshape(side, side, colour.shape[2])
+    if colour.dtype != np.float32:
+        np.clip(crop, 0.0, 1.0, out=crop)
+    return Crop(crop, transform, transform.apply(face.landmarks))
 
 
 def _reach(transform: SimilarityTransform, side: int, colour: Pixels) -> tuple[int, int, int, int]:
@@ -130,4 +132,5 @@ def _reduced(region: Pixels, matrix: Points, scale: float) -> tuple[Pixels, Poin
     left = matrix.copy()
     left[:, :2] = matrix[:, :2] * stretch
     left[:, 2] = matrix[:, 2] + matrix[:, :2] @ (stretch * 0.5 - 0.5)
-    return small.reshape(new_height, new_width, channels), left
+    reduced = np.asarray(small, region.dtype).reshape(new_height, new_width, channels)
+    return reduced, left

@@ -52,13 +52,13 @@ def residual(photo: FloatPixels, restored: FloatPixels, landmarks: Points, mode:
         S x S x 3 float32; photo + residual is the restored crop.
     """
     unit = max(float(np.linalg.norm(landmarks[1] - landmarks[0])), 8.0)
-    change = np.asarray(np.clip(restored, 0.0, 1.0) - photo, np.float32)
+    change: FloatPixels = np.asarray(np.clip(restored, 0.0, 1.0) - photo, np.float32)
     agreement = _agreement(change, unit, *CONTRADICTION[mode])
     if mode is not Mode.strong:
-        change = change - _blurred(change, ANCHOR[mode] * unit)
+        change -= _blurred(change, ANCHOR[mode] * unit)
     if mode is Mode.natural:
         change = _with_own_texture(photo, change, skin_map(landmarks, photo.shape[0]), unit)
-    return _in_tone(photo, change * agreement[..., None])
+    return _in_tone(photo, np.asarray(change * agreement[..., None], np.float32))
 
 
 def _with_own_texture(photo: FloatPixels, change: FloatPixels, skin: Mask, unit: float) -> FloatPixels:
@@ -71,9 +71,10 @@ def _with_own_texture(photo: FloatPixels, change: FloatPixels, skin: Mask, unit:
     spread = 1.4826 * float(np.median(np.abs(spots[on_skin]))) if on_skin.any() else 0.0
     low, high = STANDS_OUT
     prominence = np.abs(spots) / max(spread, 1e-4)
-    kept = np.clip((prominence - low) / (high - low), 0.0, 1.0)
+    stands_out = np.clip((prominence - low) / (high - low), 0.0, 1.0).astype(np.float32)
     # A mole is a whole place, not the pixels of its rim: widen what stands out by its own size.
-    kept = _blurred(cv2.dilate(kept.astype(np.float32), _disc(0.8 * sigma)), 0.4 * sigma)
+    whole = np.asarray(cv2.dilate(stands_out, _disc(0.8 * sigma)), np.float32)
+    kept = _blurred(whole, 0.4 * sigma)
     own = np.maximum(kept, OWN_GRAIN) * skin
     return np.asarray(change - own[..., None] * fine, np.float32)
 
@@ -85,10 +86,27 @@ def _agreement(change: FloatPixels, unit: float, begins: float, won: float) -> M
     paints a face over it contradicts the photo in a band that no blur or noise reaches. A change
     of the whole crop (a faded print made fresh) is no contradiction.
     """
-    local = change - np.median(change, axis=(0, 1))
+    local = np.asarray(change - np.median(change, axis=(0, 1)), np.float32)
     contradiction = np.abs(_blurred(local, CONTRADICTION_SIGMA * unit)).max(axis=2)
     t = np.clip((contradiction - begins) / (won - begins), 0.0, 1.0)
     return np.asarray(1.0 - t * t * (3 - 2 * t), np.float32)
+
+
+def is_toned(photo: FloatPixels) -> bool:
+    """Whether a crop (S x S x 3 float32, 0-1) is gray or of one tone, like sepia."""
+    return _tone(photo)[1] == 0.0
+
+
+def _tone(photo: FloatPixels) -> tuple[list[np.polynomial.Polynomial], float]:
+    """Red and blue minus luma as quadratics of luma, and how far the photo is from them: 0-1."""
+    luma = photo @ LUMA
+    curves, spread = [], 0.0
+    for channel in (0, 2):
+        difference = photo[..., channel] - luma
+        curve = np.polynomial.Polynomial.fit(luma.ravel(), difference.ravel(), 2)
+        spread = max(spread, float(np.sqrt(np.mean((difference - curve(luma)) ** 2))))
+        curves.append(curve)
+    return curves, float(np.clip((spread - TONED[0]) / (TONED[1] - TONED[0]), 0.0, 1.0))
 
 
 def _in_tone(photo: FloatPixels, change: FloatPixels) -> FloatPixels:
@@ -97,14 +115,10 @@ def _in_tone(photo: FloatPixels, change: FloatPixels) -> FloatPixels:
     Where both colour differences of the photo are a quadratic of its luma to within TONED,
     the change is one of luma and the colour follows that curve.
     """
-    luma = photo @ LUMA
-    red, blue = photo[..., 0] - luma, photo[..., 2] - luma
-    curves = [np.polynomial.Polynomial.fit(luma.ravel(), values.ravel(), 2) for values in (red, blue)]
-    errors = [values - curve(luma) for values, curve in zip((red, blue), curves, strict=True)]
-    spread = max(float(np.sqrt(np.mean(error**2))) for error in errors)
-    in_colour = float(np.clip((spread - TONED[0]) / (TONED[1] - TONED[0]), 0.0, 1.0))
+    curves, in_colour = _tone(photo)
     if in_colour == 1.0:
         return change
+    luma = photo @ LUMA
     target = np.clip(luma + change @ LUMA, 0.0, 1.0)
     to_red, to_blue = (target - luma + curve(target) - curve(luma) for curve in curves)
     # The three weighted changes must sum to the change of luma.

@@ -140,14 +140,13 @@ def _place(patch: Patch, shape: tuple[int, ...]) -> _Placed:
     factor = wanted / side
     interpolation = cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA
     residual = cv2.resize(patch.residual, (wanted, wanted), interpolation=interpolation)
-    mask = cv2.resize(
-        patch.mask, (wanted, wanted), interpolation=cv2.INTER_LINEAR if factor > 1 else cv2.INTER_AREA
-    )
+    interpolation = cv2.INTER_LINEAR if factor > 1 else cv2.INTER_AREA
+    mask = np.asarray(cv2.resize(patch.mask, (wanted, wanted), interpolation=interpolation), np.float32)
     matrix = patch.transform.matrix * factor
     matrix[:, 2] += 0.5 * factor - 0.5
     to_crop = SimilarityTransform(matrix)
     return _Placed(
-        residual.reshape(wanted, wanted, patch.residual.shape[2]),
+        np.asarray(residual, np.float32).reshape(wanted, wanted, patch.residual.shape[2]),
         mask,
         to_crop,
         patch.weight,

@@ -174,14 +174,10 @@ def _look(image: Image, longest: int) -> _Look:
     """The photo reduced (never enlarged) to `longest` pixels and brought to sRGB."""
     scale = min(1.0, longest / max(image.height, image.width))
     width, height = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    colour = image.colour
-    if (width, height) != (image.width, image.height):
-        small = cv2.resize(np.ascontiguousarray(colour), (width, height), interpolation=cv2.INTER_AREA)
-        colour = small.reshape(height, width, colour.shape[2])
-    working = to_working(colour, image.icc)
-    return _Look(
-        np.rint(np.clip(working, 0, 1) * 255).astype(np.uint8), width / image.width, height / image.height
-    )
+    small = cv2.resize(np.ascontiguousarray(image.colour), (width, height), interpolation=cv2.INTER_AREA)
+    colour = small.astype(image.pixels.dtype, copy=False).reshape(height, width, image.colour.shape[2])
+    working = np.clip(to_working(colour, image.icc), 0, 1)
+    return _Look(np.rint(working * 255).astype(np.uint8), width / image.width, height / image.height)
 
 
 def _turn_back(points: Points, turn: int, height: int, width: int) -> Points:
