@@ -265,12 +265,15 @@ def _restore(
             waiting.setdefault(entry, []).append(index)
         for entry, indices in waiting.items():
             _stop_if(cancelled)
-            seen = [align(image.colour, faces[index], entry.template, entry.side) for index in indices]
-            crops = np.stack([to_working(crop.pixels, image.icc) for crop in seen])
+            seen = [
+                align(image.colour, faces[index], entry.template, entry.side, entry.crop_border)
+                for index in indices
+            ]
+            crops = np.stack([np.clip(to_working(crop.pixels, image.icc), 0, 1) for crop in seen])
             answers = tools.engine.restore(entry.name, crops, urgent=urgent, cancelled=cancelled)
             for index, crop, answer in zip(indices, seen, answers, strict=True):
                 if quiet is not image.colour:
-                    crop = align(quiet, faces[index], entry.template, entry.side)
+                    crop = align(quiet, faces[index], entry.template, entry.side, entry.crop_border)
                 own = faces[index].strength
                 weight = (parameters.strength if own is None else own) / 100
                 restored[index] = entry, _patch(crop, answer, image.icc, parameters, weight)

@@ -6,6 +6,8 @@ own in the manifest. Knows nothing of detectors, colour or networks.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import cv2
 import numpy as np
 
@@ -48,6 +50,15 @@ TEMPLATES: dict[str, Points] = {
 }
 """Five points by name, as fractions of the crop's side."""
 
+Border = Literal["black", "replicate", "reflect"]
+"""What a crop shows beyond the photo: what its network was trained with."""
+
+_BORDERS = {
+    "black": cv2.BORDER_CONSTANT,
+    "replicate": cv2.BORDER_REPLICATE,
+    "reflect": cv2.BORDER_REFLECT_101,
+}
+
 
 def similarity(source: Points, target: Points) -> SimilarityTransform:
     """The similarity that brings `source` nearest to `target`, both N x 2, N >= 2.
@@ -73,7 +84,7 @@ def similarity(source: Points, target: Points) -> SimilarityTransform:
     return SimilarityTransform(np.hstack([linear, (target_mean - linear @ source_mean)[:, None]]))
 
 
-def align(colour: Pixels, face: Face, template: str, side: int) -> Crop:
+def align(colour: Pixels, face: Face, template: str, side: int, border: Border = "replicate") -> Crop:
     """Warp one face onto a template.
 
     Args:
@@ -81,10 +92,11 @@ def align(colour: Pixels, face: Face, template: str, side: int) -> Crop:
         face: landmarks in pixels of `colour`.
         template: a name in TEMPLATES.
         side: side of the square crop in pixels.
+        border: what lies beyond the photo.
 
     Returns:
         Crop with side x side x (1|3) float32 pixels, 0-1, still in the document's encoding.
-        Beyond the photo its edge is repeated. Larger faces are averaged down (area), not
+        Larger faces are averaged down (area), not
         sampled, so that the crop holds no aliases.
 
     Raises:
@@ -100,9 +112,7 @@ def align(colour: Pixels, face: Face, template: str, side: int) -> Crop:
     if transform.scale < 1:
         region, matrix = _reduced(region, matrix, transform.scale)
     pixels = region.astype(np.float32) / np.float32(FULL_SCALE[region.dtype])
-    warped = cv2.warpAffine(
-        pixels, matrix, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
+    warped = cv2.warpAffine(pixels, matrix, (side, side), flags=cv2.INTER_CUBIC, borderMode=_BORDERS[border])
     crop = np.asarray(warped, np.float32).reshape(side, side, colour.shape[2])
     if colour.dtype != np.float32:
         np.clip(crop, 0.0, 1.0, out=crop)

@@ -40,8 +40,8 @@ def residual(photo: FloatPixels, restored: FloatPixels, landmarks: Points, mode:
     """What the restoration adds to the photo, on one crop.
 
     Args:
-        photo: S x S x 3 float32, sRGB-encoded, 0-1: the crop that the result is added to.
-        restored: the same shape: the network's answer. Values outside 0-1 are clipped.
+        photo: S x S x 3 float32, sRGB-encoded: the crop that the result is added to.
+        restored: the same shape: the network's answer. Both are compared within 0-1.
         landmarks: 5 x 2 in pixels of the crop.
         mode: strong takes every frequency; detail leaves the lowest band (the photo's own
             colour and brightness) alone; natural does so from a higher frequency on and on
@@ -52,7 +52,8 @@ def residual(photo: FloatPixels, restored: FloatPixels, landmarks: Points, mode:
         S x S x 3 float32; photo + residual is the restored crop.
     """
     unit = max(float(np.linalg.norm(landmarks[1] - landmarks[0])), 8.0)
-    change: FloatPixels = np.asarray(np.clip(restored, 0.0, 1.0) - photo, np.float32)
+    # Colours outside sRGB and highlights above white are the photo's own: no network knows them.
+    change: FloatPixels = np.clip(restored, 0.0, 1.0) - np.clip(photo, 0.0, 1.0)
     agreement = _agreement(change, unit, *CONTRADICTION[mode])
     if mode is not Mode.strong:
         change -= _blurred(change, ANCHOR[mode] * unit)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import DegenerateLandmarks
-from bridge.faces.align import TEMPLATES, align, similarity
+from bridge.faces.align import TEMPLATES, Border, align, similarity
 from bridge.faces.face import Face
 
 
@@ -73,10 +73,12 @@ def test_a_large_face_is_averaged_not_sampled() -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_beyond_the_edge_the_edge_is_repeated(dtype: type, channels: int) -> None:
+@pytest.mark.parametrize("border", ["black", "replicate", "reflect"])
+def test_beyond_the_edge_lies_what_the_network_knows(dtype: type, channels: int, border: Border) -> None:
     white = 1.0 if dtype is np.float32 else np.iinfo(dtype).max
     photo = np.full((40, 60, channels), white, dtype)
-    crop = align(photo, face_at(TEMPLATES["ffhq_512"] * 100 + (30, -20)), "ffhq_512", 64)
+    crop = align(photo, face_at(TEMPLATES["ffhq_512"] * 100 + (30, -20)), "ffhq_512", 64, border)
     assert crop.pixels.shape == (64, 64, channels)
     assert crop.pixels.dtype == np.float32
-    np.testing.assert_allclose(crop.pixels, 1.0, atol=1e-6)
+    np.testing.assert_allclose(crop.pixels[20, 10], 1.0, atol=1e-6)
+    np.testing.assert_allclose(crop.pixels[0, -1], 0.0 if border == "black" else 1.0, atol=1e-6)
