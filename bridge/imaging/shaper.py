@@ -24,7 +24,7 @@ _TABLES = (b"A2B", b"B2A", b"D2B", b"B2D")
 
 
 class Curve(Protocol):
-    """A strictly rising function of 0 to 1, continued mirrored below 0 and without bound above 1."""
+    """A rising function of 0 to 1, continued mirrored below 0 and without bound above 1."""
 
     def linear(self, encoded: FloatPixels) -> FloatPixels:
         """Encoded -> linear."""
@@ -76,7 +76,8 @@ class Table:
 
     def encoded(self, linear: FloatPixels) -> FloatPixels:
         """Linear -> encoded."""
-        return _interpolated(linear, self.points, np.linspace(0, 1, len(self.points)))
+        points, first = np.unique(self.points, return_index=True)  # gammas in 16 bits begin flat
+        return _interpolated(linear, points, first / (len(self.points) - 1))
 
 
 def _interpolated(values: FloatPixels, x: NDArray[np.float64], y: NDArray[np.float64]) -> FloatPixels:
@@ -156,7 +157,8 @@ def _curve(content: bytes) -> Curve | None:
             gamma = float(values[0]) / 256 if count else 1.0
             return Power(gamma) if gamma > 0 else None
         points = values / 65535
-        return Table(points) if (np.diff(points) > 0).all() else None
+        rises = (np.diff(points) >= 0).all() and points[-1] > points[-2]
+        return Table(points) if rises else None
     if content[:4] == b"para":
         kind = int.from_bytes(content[8:10], "big")
         size = {0: 1, 3: 5, 4: 7}.get(kind, 0)

@@ -22,8 +22,8 @@ PHOTO = {
 MAIN = {
     271: "Canon",
     272: "EOS R5",
-    315: "Ana Müller",
-    33432: "© Ana",
+    315: "Ana Mueller",
+    33432: "(c) Ana",
     282: IFDRational(300),
     283: IFDRational(300),
     296: 2,

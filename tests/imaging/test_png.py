@@ -52,7 +52,7 @@ def test_few_bits_spread_over_eight(width: int, height: int, bits: int, transpar
 
 @pytest.mark.parametrize("transparent", [False, True])
 def test_a_palette_becomes_rgb(transparent: bool) -> None:
-    palette = bytes(range(0, 48))
+    palette = bytes(range(48))
     indices = np.random.default_rng(1).integers(0, 16, (5, 7), np.uint8)
     extra = [chunk(b"PLTE", palette)] + ([chunk(b"tRNS", bytes((0, 128)))] if transparent else [])
     data = png((7, 5), 8, 3, b"".join(b"\0" + bytes(row) for row in indices), *extra)
