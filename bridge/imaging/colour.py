@@ -87,7 +87,7 @@ def linearised(icc: bytes | None, *, gray: bool = False) -> bytes:
     return icc_file.linear(built_in("sGray" if gray else "sRGB") if icc is None else icc)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def problem(icc: bytes | None, channels: int) -> str | None:
     """Why a profile cannot be used with pixels of this many colour channels; None if it can.
 
@@ -110,7 +110,7 @@ def problem(icc: bytes | None, channels: int) -> str | None:
     return None if np.isfinite(there).all() and np.isfinite(back).all() else "it gives no numbers"
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _is_working(icc: bytes, channels: int) -> bool:
     """Whether the document's encoding is, or has to be taken for, that of the working space."""
     if problem(icc, channels):
@@ -132,7 +132,7 @@ def _encoded(linear: FloatPixels, icc: bytes) -> FloatPixels:
     return direct.encoded(linear) if direct else _transformed(linear, _linear_profile(linear.shape[2]), icc)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _shaper(icc: bytes) -> Shaper | None:
     return shaper(icc_file.parse(icc))
 

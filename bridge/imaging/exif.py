@@ -91,7 +91,7 @@ def dots_per_inch(structure: Structure, fields: Mapping[int, Field]) -> tuple[fl
         field = fields.get(tag)
         if scale is None or field is None or field.kind != ifd.RATIONAL or not field.count:
             return None
-        numerator, denominator = structure.numbers(field)[:2]
+        numerator, denominator = structure.numbers(field, 2)
         if not numerator or not denominator:
             return None
         found.append(numerator / denominator * scale)

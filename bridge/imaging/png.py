@@ -17,7 +17,7 @@ from bridge.errors import EncodingFailed, ImageError, ImageTruncated, PixelsUnsu
 from bridge.imaging import photoshop
 from bridge.imaging.blocks import Blocks
 from bridge.imaging.formats import Format, Header
-from bridge.imaging.image import Pixels
+from bridge.imaging.image import Array, Pixels
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by colour type
@@ -106,10 +106,10 @@ def decode(data: memoryview, header: Header) -> Pixels:
         if chunk.kind in _CRITICAL:  # libpng prints what it thinks of other chunks
             pieces.append(chunk.whole)
     try:
-        pixels: Pixels = imagecodecs.png_decode(b"".join(pieces))
+        pixels: Array = imagecodecs.png_decode(b"".join(pieces))
+        return pixels.reshape(header.height, header.width, header.channels)
     except (RuntimeError, ValueError) as error:
         raise ImageError(f"The PNG is damaged: {error}.") from error
-    return pixels.reshape(header.height, header.width, header.channels)
 
 
 def encode(pixels: Pixels, blocks: Blocks) -> bytes:
@@ -126,10 +126,16 @@ def encode(pixels: Pixels, blocks: Blocks) -> bytes:
         raise EncodingFailed(f"A PNG's sides are at most {_MAX_SIDE} pixels.")
     colour = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     ihdr = struct.pack(">IIBBBBB", width, height, pixels.dtype.itemsize * 8, colour, 0, 0, 0)
-    filtered = _filtered(pixels)
-    stream = memoryview(imagecodecs.deflate_encode(filtered, level=_LEVEL))  # type: ignore[arg-type]  # takes any buffer
-    idat = [_chunk(b"IDAT", stream[at : at + _PIECE]) for at in range(0, len(stream), _PIECE)]
+    idat: list[bytes | memoryview] = []
+    stream = _compressed(_filtered(pixels))
+    for at in range(0, len(stream), _PIECE):
+        idat += _parts(b"IDAT", stream[at : at + _PIECE])
     return b"".join([SIGNATURE, _chunk(b"IHDR", ihdr), *_block_chunks(blocks), *idat, _chunk(b"IEND", b"")])
+
+
+def _compressed(filtered: memoryview) -> memoryview:
+    """A zlib stream."""
+    return memoryview(imagecodecs.deflate_encode(filtered, level=_LEVEL))  # type: ignore[arg-type]  # takes any buffer
 
 
 def _filtered(pixels: Pixels) -> memoryview:
@@ -251,6 +257,11 @@ def _block_chunks(blocks: Blocks) -> list[bytes]:
     return head
 
 
-def _chunk(kind: bytes, payload: bytes | memoryview) -> bytes:
+def _chunk(kind: bytes, payload: bytes) -> bytes:
+    return b"".join(_parts(kind, payload))
+
+
+def _parts(kind: bytes, payload: bytes | memoryview) -> list[bytes | memoryview]:
+    """A chunk in pieces, so that a large payload is not copied once more."""
     checksum = zlib.crc32(payload, zlib.crc32(kind))
-    return b"".join([struct.pack(">I", len(payload)), kind, payload, struct.pack(">I", checksum)])
+    return [struct.pack(">I", len(payload)), kind, payload, struct.pack(">I", checksum)]

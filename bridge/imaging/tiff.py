@@ -68,7 +68,7 @@ def _looked_up(layout: Layout, indices: Array) -> Array:
     """H x W x 3 uint8 from a 16-bit colour map: all its reds, then all greens, then all blues."""
     table = np.zeros((3, 2**layout.bits), np.uint16)
     field = layout.directory.fields.get(tags.COLOUR_MAP)
-    stored = layout.structure.numbers(field)[: table.size] if field else []
+    stored = layout.structure.numbers(field, table.size) if field else []
     table.ravel()[: len(stored)] = stored
     colour: Array = (table.T >> 8).astype(np.uint8)[indices]
     return colour
