@@ -1,0 +1,1 @@
+"""The GPEN network: architecture, layers, checkpoints, inference. Tensors only, no image files."""
