@@ -5,7 +5,8 @@ Owns how the decoder's layers are joined and named; does not know where latent a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -31,9 +32,9 @@ class ConstantInput(nn.Module):
         super().__init__()
         self.input = nn.Parameter(torch.randn(1, channels, 4, 4))
 
-    def forward(self, batch: int) -> Tensor:
-        """-> batch x C x 4 x 4."""
-        return self.input.expand(batch, -1, -1, -1)
+    def forward(self, feature: Tensor) -> Tensor:
+        """-> N x C x 4 x 4, batch size and memory format as `feature` (of the same shape) has them."""
+        return torch.empty_like(feature).copy_(self.input.expand_as(feature))
 
 
 class SkipGain(nn.Module):
@@ -134,10 +135,21 @@ class Generator(nn.Module):
         Returns:
             N x 3 x size x size, unbounded.
         """
-        x = self.conv1(self.input(latent.shape[0]), latent, features[4])
+        x = self.conv1(self.input(features[4]), latent, features[4])
         picture: Tensor = self.to_rgb1(x, latent, None)
-        for level, resolution in enumerate(self.resolutions[1:]):
-            x = self.convs[2 * level](x, latent, features[resolution])
-            x = self.convs[2 * level + 1](x, latent, features[resolution])
-            picture = self.to_rgbs[level](x, latent, picture)
+        for resolution, upsampling, plain, rgb_layer in self.levels():
+            x = upsampling(x, latent, features[resolution])
+            x = plain(x, latent, features[resolution])
+            picture = rgb_layer(x, latent, picture)
         return picture
+
+    def levels(self) -> Iterator[tuple[int, StyledBlock, StyledBlock, ToRgb]]:
+        """The layers above 4 pixels by resolution: the upsampling block, the plain one, the picture's."""
+        for level, resolution in enumerate(self.resolutions[1:]):
+            upsampling, plain = self.convs[2 * level], self.convs[2 * level + 1]
+            yield (
+                resolution,
+                cast("StyledBlock", upsampling),
+                cast("StyledBlock", plain),
+                cast("ToRgb", self.to_rgbs[level]),
+            )

@@ -5,6 +5,9 @@ Owns the whole network in its trainable form; `inference.py` derives the fast on
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import cast
+
 from torch import Tensor, nn
 
 from bridge.network.architecture import Architecture
@@ -63,11 +66,21 @@ class GPEN(nn.Module):
             each N x C(r) x r x r.
         """
         features: dict[int, Tensor] = {}
-        for resolution, name in self._encoder_names.items():
-            x = self.get_submodule(name)(x)
+        for resolution, encoder in self.encoders():
+            x = encoder(x)
             features[resolution] = x
-        latent: Tensor = self.generator.style(self.final_linear(x.flatten(1)))
-        return latent, features
+        return self.latent(x), features
+
+    def encoders(self) -> Iterator[tuple[int, nn.Sequential]]:
+        """The encoder's stages from full size to 4 pixels, each with the resolution that it gives."""
+        for resolution, name in self._encoder_names.items():
+            stage = cast("nn.Sequential", self.get_submodule(name))
+            yield resolution, cast("nn.Sequential", stage[0])
+
+    def latent(self, lowest: Tensor) -> Tensor:
+        """The encoder's last feature, N x C(4) x 4 x 4 -> the latent of every layer, N x style_dim."""
+        latent: Tensor = self.generator.style(self.final_linear(lowest.flatten(1)))
+        return latent
 
     def forward(self, x: Tensor) -> Tensor:
         """N x 3 x size x size, RGB, [-1, 1] -> the same layout, unbounded (no final activation)."""

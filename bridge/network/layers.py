@@ -30,18 +30,14 @@ def activate(x: Tensor, bias: Tensor) -> Tensor:
     return functional.leaky_relu(x + bias, SLOPE) * GAIN
 
 
-def filter_separably(x: Tensor, kernel: Tensor, padding: int) -> Tensor:
-    """Filter every channel with a separable 4 x 4 kernel, as a row and then a column.
+def low_pass(x: Tensor, kernel: Tensor, padding: int) -> Tensor:
+    """Filter every channel with the 4 x 4 kernel.
 
-    x: N x C x H x W; kernel: 4 x 4, symmetric, of rank one; zeros are padded on all four sides.
-    Returns N x C x (H + 2 padding - 3) x (W + 2 padding - 3).
+    x: N x C x H x W, zeros are padded on all four sides -> N x C x (H + 2 padding - 3) x (W + 2 padding - 3).
+    One depthwise convolution: on CPUs it beats a row and a column, sums of shifted copies and pooling.
     """
     channels = x.shape[1]
-    taps = kernel.sum(0) * kernel.sum().rsqrt()
-    row = taps.view(1, 1, 1, 4).expand(channels, 1, 1, 4)
-    column = taps.view(1, 1, 4, 1).expand(channels, 1, 4, 1)
-    x = functional.conv2d(x, row, padding=(0, padding), groups=channels)
-    return functional.conv2d(x, column, padding=(padding, 0), groups=channels)
+    return functional.conv2d(x, kernel.expand(channels, 1, 4, 4), padding=padding, groups=channels)
 
 
 def upsample_by_two(x: Tensor, kernel: Tensor) -> Tensor:
@@ -136,7 +132,7 @@ class DownsamplingFilter(FirFilter):
 
     def forward(self, x: Tensor) -> Tensor:
         """N x C x H x W -> N x C x (H + 1) x (W + 1)."""
-        return filter_separably(x, self.kernel, padding=2)
+        return low_pass(x, self.kernel, padding=2)
 
 
 class ModulatedConv(nn.Module):
@@ -176,7 +172,7 @@ class ModulatedConv(nn.Module):
         x = x * style[:, :, None, None]
         if self.blur is not None:
             x = functional.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
-            x = filter_separably(x, self.blur.kernel, padding=1)
+            x = low_pass(x, self.blur.kernel, padding=1)
         else:
             x = functional.conv2d(x, weight, padding=weight.shape[-1] // 2)
         if self.demodulate:
