@@ -222,7 +222,7 @@ class _Rgb(nn.Module):
         super().__init__()
         self.modulation = _Linear(layer.conv.modulation)
         self.register_buffer("weight", layer.conv.weight[0] * layer.conv.scale)
-        self.register_buffer("bias", layer.bias.flatten())
+        self.register_buffer("bias", layer.bias.flatten().clone())
         self.register_buffer("kernel", None if layer.upsample is None else layer.upsample.kernel.clone())
 
     def forward(self, x: Tensor, latent: Tensor, picture: Tensor | None) -> Tensor:
