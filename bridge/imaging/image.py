@@ -38,6 +38,7 @@ class Metadata:
         iptc: IPTC-IIM records (the content of Photoshop resource 0x0404).
         dots_per_inch: horizontal and vertical resolution.
         orientation: EXIF orientation 1-8 of the file; 1 once it has been applied to the pixels.
+        warnings: sentences about what of the file could not be read or is not carried on.
     """
 
     exif: bytes | None = None
@@ -45,6 +46,7 @@ class Metadata:
     iptc: bytes | None = None
     dots_per_inch: tuple[float, float] | None = None
     orientation: int = 1
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
