@@ -46,13 +46,13 @@ MARGIN = 40
 """How far a pixel's result looks, in pixels: 16 (15 by blocks) at half resolution, 2 more by the cubic
 enlargement, doubled, and rounded up so that every tile's blocks lie on the picture's own grid."""
 
-LUMA_MARGIN = 16
-"""The same for luma, at full resolution."""
+NEAR_MARGIN = 16
+"""The same for what is filtered at full resolution: luma, and the fine part of chroma."""
 
 GRID = 2 * STEP
 """Tiles begin at multiples of this, so that all agree on where blocks lie."""
 
-TILE = 384
+TILE = 512
 """Side of a tile: its coefficients (4 values a pixel) stay in the processor's outer cache."""
 
 TO_OPPONENT = np.array([[1 / 3, 1 / 3, 1 / 3], [1, 0, -1], [1, -2, 1]], np.float32)
@@ -63,7 +63,7 @@ FROM_OPPONENT = np.array([[1, 1 / 2, 1 / 6], [1, 0, -1 / 3], [1, -1 / 2, 1 / 6]]
 
 
 def _block_basis() -> FloatPixels:
-    """64 x 64: a block's pixels (see `_blocks` for their order) -> its orthonormal DCT-II coefficients."""
+    """64 x 64: a block's pixels (ordered as of `_coefficients`) -> its DCT-II coefficients, orthonormal."""
     n = np.arange(BLOCK)
     cosine = np.cos(np.pi * (2 * n[None, :] + 1) * n[:, None] / (2 * BLOCK)) * np.sqrt(2 / BLOCK)
     cosine[0] /= np.sqrt(2)
@@ -73,6 +73,8 @@ def _block_basis() -> FloatPixels:
 
 
 FORWARD = _block_basis()
+BACKWARD = np.ascontiguousarray(FORWARD.T)
+
 FREQUENCY = np.add.outer(np.arange(BLOCK), np.arange(BLOCK)).ravel()
 """u + v of each coefficient, in the order of the basis: 0 to 14."""
 
@@ -84,8 +86,6 @@ compressed photos it is stronger there; in clean ones texture would pass for noi
 
 MEDIAN_OF_SQUARE = 0.4549
 """The median of the square of a normal variable of variance 1."""
-
-BACKWARD = np.ascontiguousarray(FORWARD.T)
 
 
 @dataclass(frozen=True)
@@ -131,10 +131,13 @@ def denoise(
         return colour
     noise = measure_noise(colour)
     luma_share = amount / 100
-    shares = np.array([luma_share, *[1 - (1 - luma_share) ** 3] * 2], np.float32)[: colour.shape[2]]
+    chroma_share = 1 - (1 - luma_share) ** 3
+    mixing = np.array([[luma_share]], np.float32)
+    if colour.shape[2] == 3:
+        mixing = FROM_OPPONENT * np.array([luma_share, chroma_share, chroma_share], np.float32)
 
     def change(part: Tile) -> FloatPixels:
-        return _change(part, colour, noise, shares)
+        return _change(part, colour, noise, mixing)
 
     return map_tiles(change, colour, side=tile, threads=threads, cancelled=cancelled)
 
@@ -176,21 +179,29 @@ def _variances(plane: FloatPixels) -> FloatPixels:
 # --- filtering -----------------------------------------------------------------
 
 
-def _change(part: Tile, colour: Pixels, noise: Noise, shares: FloatPixels) -> FloatPixels:
-    """What to add to one tile so that these shares of its luma and chroma noise are gone."""
-    around = part.surrounded(colour, MARGIN, GRID)
-    luma, chromas = _split(around)
-    trim = MARGIN - LUMA_MARGIN
-    close = luma[trim : luma.shape[0] - trim, trim : luma.shape[1] - trim]
+def _change(part: Tile, colour: Pixels, noise: Noise, mixing: FloatPixels) -> FloatPixels:
+    """What to add to one tile; `mixing` makes R, G and B of what is wrong with luma and the chromas."""
+    luma, chromas = _split(part.surrounded(colour, MARGIN, GRID))
+    luma = _inner(luma, MARGIN - NEAR_MARGIN)
+    changes = [_shrunk(luma, noise.blocks[0]) - luma]
     fine_floor = noise.fine_chroma * FINE_CHROMA_OVERSUBTRACTION
-    changes = [(_shrunk(close, noise.blocks[0]) - close)[LUMA_MARGIN:, LUMA_MARGIN:]]
-    for index, chroma in enumerate(chromas):
+    for chroma, variances, floor in zip(chromas, noise.blocks[1:], fine_floor, strict=True):
         coarse = _halved(chroma)
-        clean = _doubled(_shrunk(coarse, noise.blocks[index + 1]))
-        clean += above(chroma - _doubled(coarse), fine_floor[index], FINE_CHROMA_WINDOW)
-        changes.append((clean - chroma)[MARGIN:, MARGIN:])
-    delta = np.stack([c[: part.height, : part.width] for c in changes], axis=2) * shares
-    return np.asarray(cv2.transform(delta, FROM_OPPONENT), np.float32) if chromas else delta
+        coarse_change = _shrunk(coarse, variances) - coarse
+        near, coarse, coarse_change = (
+            _inner(chroma, MARGIN - NEAR_MARGIN),
+            _inner(coarse, (MARGIN - NEAR_MARGIN) // 2),
+            _inner(coarse_change, (MARGIN - NEAR_MARGIN) // 2),
+        )
+        fine = near - _doubled(coarse)
+        changes.append(above(fine, floor, FINE_CHROMA_WINDOW) - fine + _doubled(coarse_change))
+    tile = slice(NEAR_MARGIN, NEAR_MARGIN + part.height), slice(NEAR_MARGIN, NEAR_MARGIN + part.width)
+    opponents = cv2.merge([change[tile] for change in changes])
+    return np.asarray(cv2.transform(opponents, mixing), np.float32)
+
+
+def _inner(plane: FloatPixels, margin: int) -> FloatPixels:
+    return plane[margin:-margin, margin:-margin]
 
 
 def _split(colour: Pixels) -> tuple[FloatPixels, list[FloatPixels]]:

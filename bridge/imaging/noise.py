@@ -61,7 +61,7 @@ def calmest(energies: Sequence[FloatPixels]) -> FloatPixels:
     return calm
 
 
-def above(values: FloatPixels, floor: FloatPixels, window: int) -> FloatPixels:
+def above(values: FloatPixels, floor: FloatPixels | np.float32, window: int) -> FloatPixels:
     """What of `values` stands above noise of a given energy.
 
     Each value is weighed by 1 - floor / energy (0 if negative), where energy is the mean square in

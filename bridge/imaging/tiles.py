@@ -26,6 +26,9 @@ OPENCV_DEPTH: dict[np.dtype[Any], int] = {
 }
 """OpenCV's name of each dtype."""
 
+THREADS = 8
+"""More threads would wait for the memory, and need more of it."""
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -102,7 +105,7 @@ def map_tiles(
             the order of calls, hence not on the number of threads.
         colour: H x W x C, uint8, uint16 or float32. Not modified.
         side: side of a tile in pixels.
-        threads: how many tiles at once; None: one for each core.
+        threads: how many tiles at once; None: one for each core, at most 8.
         cancelled: looked at before each tile.
 
     Returns:
@@ -122,7 +125,7 @@ def map_tiles(
         target = tile.of(result)
         target[...] = cv2.add(tile.of(colour), change(tile), dtype=depth).reshape(target.shape)
 
-    pool = ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="tile")
+    pool = ThreadPoolExecutor(threads or min(os.cpu_count() or 1, THREADS), thread_name_prefix="tile")
     try:
         for done in [pool.submit(place, tile) for tile in tiles(colour.shape[0], colour.shape[1], side)]:
             done.result()
