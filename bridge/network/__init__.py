@@ -1,1 +1,1 @@
-"""The pillar of tensors: GPEN as a network. torch, no image files."""
+"""The GPEN network: architecture, layers, checkpoints, inference. Tensors only, no image files."""
