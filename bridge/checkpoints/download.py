@@ -243,5 +243,6 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
         if not re.match(rf"(?:{'|'.join(map(re.escape, self._schemes))})://", newurl):
+            fp.close()
             raise _Refused(f"it redirects to an address that is not {' or '.join(self._schemes)}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
