@@ -7,8 +7,6 @@ wait for torch.
 
 from __future__ import annotations
 
-import re
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +14,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from bridge.checkpoints import manifest
-from bridge.checkpoints.download import Progress, Wanted, fetch, file_sha256
-from bridge.checkpoints.manifest import Entry, Licence
+from bridge.checkpoints.download import Progress, Wanted, fetch
+from bridge.checkpoints.intake import name_from, own_entry, published_as, safe_form
+from bridge.checkpoints.manifest import Entry
 from bridge.checkpoints.trust import Record, Stamp, Trust, TrustFile
 from bridge.errors import (
-    CheckpointError,
-    CheckpointForeign,
     CheckpointHashMismatch,
     CheckpointNotInstalled,
     CheckpointTruncated,
@@ -37,14 +34,7 @@ if TYPE_CHECKING:
     from bridge.network.opened import Network
 
 AUTO = "auto"
-OWN_LICENCE = Licence(
-    id="own",
-    title="Your own file",
-    terms="You brought this file yourself. Whether you may use it, and for what, is between you and "
-    "whoever made it; GPEN Enhance knows of no permission.",
-    consent=True,
-    commercial=False,
-)
+"""The name that stands for whichever suits the face."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +155,7 @@ class Checkpoints:
             CheckpointTruncated, CheckpointHashMismatch: they differ.
         """
         entry, path, stamp = self._stored(name)
-        found = _stamp(path)
+        found = Stamp.of(path)
         if found.bytes != stamp.bytes:
             raise CheckpointTruncated(f"{path.name} has {found.bytes} bytes instead of {stamp.bytes}.")
         if found.sha256 != stamp.sha256:
@@ -200,7 +190,7 @@ class Checkpoints:
             CheckpointError: it cannot be read.
             InvalidRequest: `name` cannot be a name, or is not this file's.
         """
-        return self._recognise(path, _stamp(path), name, self._trust.read())
+        return self._recognise(path, Stamp.of(path), name, self._trust.read())
 
     def import_file(self, path: Path, accept_licence: bool = False, name: str | None = None) -> Entry:
         """Take a file that the user has into the weights folder, as safetensors.
@@ -219,7 +209,7 @@ class Checkpoints:
             CheckpointError, InvalidRequest: as `recognise`.
             OutputError: the folder cannot be written.
         """
-        stamp = _stamp(path)
+        stamp = Stamp.of(path)
         entry = self._recognise(path, stamp, name, self._trust.read())
         self._agree(entry, accept_licence)
         self._adopt(path, stamp, entry)
@@ -280,7 +270,7 @@ class Checkpoints:
         from bridge.network import checkpoint
 
         try:
-            return checkpoint.convert(source, destination, {"source_sha256": _stamp(source).sha256})
+            return checkpoint.convert(source, destination, {"source_sha256": Stamp.of(source).sha256})
         except OSError as error:
             raise OutputError(f"{destination} cannot be written: {error}.") from error
 
@@ -317,7 +307,7 @@ class Checkpoints:
         if entry.bundled and entry.sha256 is not None:
             return entry, path, Stamp(path.name, entry.bytes or path.stat().st_size, entry.sha256)
         if name not in trust.records:
-            first_seen = Record(published=None, stored=_stamp(path))
+            first_seen = Record(published=None, stored=Stamp.of(path))
             trust = self._trust.update(lambda now: now.recording(name, first_seen))
         return entry, path, trust.records[name].stored
 
@@ -336,10 +326,10 @@ class Checkpoints:
                 if name not in (None, entry.name):
                     raise InvalidRequest(f"{path.name} is {entry.name}, not {name}.")
                 return entry
-        called = name or _name_from(path)
-        claimed = known.get(called) if name else _published_as(path.name, known) or known.get(called)
+        called = name or name_from(path)
+        claimed = known.get(called) if name else published_as(path.name, known) or known.get(called)
         if claimed is None:
-            return _own_entry(path, called)
+            return own_entry(path, called)
         if claimed.bytes is not None and stamp.bytes < claimed.bytes:
             raise CheckpointTruncated(
                 f"{path.name} has {stamp.bytes} bytes instead of {claimed.bytes}.",
@@ -366,73 +356,13 @@ class Checkpoints:
         try:
             self._user.mkdir(parents=True, exist_ok=True)
             with TemporaryDirectory(dir=self._user, prefix=".import-") as aside:
-                made = _safe_form(path, published, entry, Path(aside))
-                stored = _stamp(made)
+                made = safe_form(path, published, entry, Path(aside))
+                stored = Stamp.of(made)
                 made.replace(self._user / stored.file)
         except OSError as error:
             raise OutputError(f"{self._user} cannot be written: {error}.") from error
         own = None if entry.name in self._manifest else entry
         self._trust.update(lambda trust: trust.recording(entry.name, Record(published, stored, own)))
-
-
-def _safe_form(path: Path, published: Stamp, entry: Entry, folder: Path) -> Path:
-    """A checkpoint as it will be stored: safetensors; an ONNX graph, which is data too, as it is."""
-    from bridge.network import checkpoint
-
-    if checkpoint.kind_of(path) == "onnx":
-        if entry.sha256 is None:
-            raise CheckpointForeign(f"{path.name} is an ONNX file that is not known by its hash.")
-        copy = folder / f"{entry.name}.onnx"
-        shutil.copyfile(path, copy)
-        return copy
-    made = folder / f"{entry.name}.safetensors"
-    metadata = {"checkpoint": entry.name, "published_sha256": published.sha256}
-    architecture = checkpoint.convert(path, made, metadata)
-    if architecture.size != entry.side:
-        raise CheckpointForeign(
-            f"{path.name} works at {architecture.size} pixels, {entry.name} at {entry.side}."
-        )
-    multipliers = (entry.channel_multiplier, entry.narrow)
-    if None not in multipliers and architecture.multipliers != multipliers:
-        raise CheckpointForeign(f"{path.name} has other widths than {entry.name}.")
-    return made
-
-
-def _own_entry(path: Path, name: str) -> Entry:
-    """How a GPEN that nobody knows is driven: as the official ones of its size."""
-    from bridge.network import checkpoint
-
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,63}", name) or name == AUTO:
-        raise InvalidRequest(f"`{name}` cannot be a name: use a-z, 0-9, dots and dashes.")
-    architecture = checkpoint.assemble(checkpoint.read_state_dict(path)).architecture
-    return Entry(
-        name=name,
-        title=f"{name} (your own)",
-        summary="A network that you imported.",
-        files=(f"{name}.safetensors",),
-        licence=OWN_LICENCE,
-        side=architecture.size,
-        template="gpen",
-        crop_border="black",
-        mask="face",
-        face_share=0.45,
-    )
-
-
-def _published_as(file: str, known: dict[str, Entry]) -> Entry | None:
-    lower = file.lower()
-    return next((e for e in known.values() if lower in (published.lower() for published in e.files)), None)
-
-
-def _name_from(path: Path) -> str:
-    return re.sub(r"[^a-z0-9.]+", "-", path.stem.lower()).strip("-.")[:64] or "own"
-
-
-def _stamp(path: Path) -> Stamp:
-    try:
-        return Stamp(path.name, path.stat().st_size, file_sha256(path))
-    except OSError as error:
-        raise CheckpointError(f"{path.name} cannot be read: {error.strerror}.") from error
 
 
 def _not_installed(entry: Entry) -> CheckpointNotInstalled:

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from filelock import FileLock
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from bridge.checkpoints.download import file_sha256
 from bridge.checkpoints.manifest import CheckpointName, Entry, Licence, Sha256
 from bridge.errors import CheckpointError, OutputError
 
@@ -33,6 +34,18 @@ class Stamp:
     file: str
     bytes: Annotated[int, Field(ge=0)]
     sha256: Sha256
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """A file as it is now.
+
+        Raises:
+            CheckpointError: it cannot be read.
+        """
+        try:
+            return cls(path.name, path.stat().st_size, file_sha256(path))
+        except OSError as error:
+            raise CheckpointError(f"{path.name} cannot be read: {error.strerror}.") from error
 
 
 @dataclass(frozen=True)
