@@ -8,6 +8,7 @@ wait for torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -221,7 +222,7 @@ class Checkpoints:
         accept_licence: bool = False,
         on_progress: Callable[[Progress], None] = lambda progress: None,
     ) -> Entry:
-        """Download a known checkpoint, unless it is here already.
+        """Download a known checkpoint, unless it is here already and undamaged.
 
         Sources are tried in turn; what an earlier try left behind is continued.
 
@@ -242,8 +243,9 @@ class Checkpoints:
         trust = self._trust.read()
         entry = self._entry(name, trust)
         if self._path(entry, trust):
-            self.verify(name)
-            return entry
+            with suppress(CheckpointTruncated, CheckpointHashMismatch):  # damaged: fetched afresh
+                self.verify(name)
+                return entry
         if not entry.sources:
             raise _not_installed(entry)
         self._agree(entry, accept_licence)

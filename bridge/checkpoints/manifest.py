@@ -129,5 +129,5 @@ def read(path: Path) -> tuple[Entry, ...]:
 
 def _entry(fields: dict[str, Any], licences: dict[str, Licence]) -> Entry:
     # An unknown licence stays the plain string that it is, which the validation refuses.
-    licence = licences.get(fields.get("licence", ""), fields.get("licence"))
+    licence = licences.get(str(fields.get("licence")), fields.get("licence"))
     return entry_format.validate_python(fields | {"licence": licence})
