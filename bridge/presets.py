@@ -76,3 +76,19 @@ BUILT_IN: dict[str, Preset] = {
     )
 }
 """The presets of a studio's practice, rated by its retouchers; read-only."""
+
+
+class Output(BaseModel):
+    """The form in which a result is wanted.
+
+    Attributes:
+        format: a file format, or that of the source.
+        depth: bits a channel, or those of the source.
+        quality: of JPEG and WebP.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["same", "tiff", "png", "jpeg", "webp"] = "same"
+    depth: Literal["same", 8, 16] = "same"
+    quality: Annotated[int, Field(ge=1, le=100)] = 95

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
+Pixels = NDArray[np.uint8 | np.uint16 | np.float32]
 """H x W x C; uint8 0-255 and uint16 0-65535 in the profile's encoding, float32 0-1 likewise."""
 
 FloatPixels = NDArray[np.float32]
