@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -47,7 +47,7 @@ class Verified:
         path: where it lies.
         bytes: its size.
         sha256: of the file that lies there.
-        published_sha256: of the file as it was published; the same where it was not converted.
+            (`entry.sha256` is that of the published one, which it may have been converted from).
         first_use: the hash was not published by anyone we know; it is the one seen at first use.
     """
 
@@ -55,7 +55,6 @@ class Verified:
     path: Path
     bytes: int
     sha256: str
-    published_sha256: str
     first_use: bool
 
 
@@ -163,16 +162,9 @@ class Checkpoints:
             raise CheckpointHashMismatch(
                 f"{path.name} has the SHA-256 {found.sha256} instead of {stamp.sha256}."
             )
-        record = self._trust.read().records.get(name)
-        published = record.published if record else None
-        return Verified(
-            entry,
-            path,
-            stamp.bytes,
-            stamp.sha256,
-            published_sha256=published.sha256 if published else stamp.sha256,
-            first_use=entry.sha256 is None,
-        )
+        known = self._manifest.get(name)
+        first_use = known is None or known.sha256 is None
+        return Verified(entry, path, stamp.bytes, stamp.sha256, first_use)
 
     def recognise(self, path: Path, name: str | None = None) -> Entry:
         """What a file would be imported as, so that its terms can be shown first. Changes nothing.
@@ -250,7 +242,7 @@ class Checkpoints:
             raise _not_installed(entry)
         self._agree(entry, accept_licence)
         part = self._user / f"{entry.files[0]}.part"
-        wanted = Wanted(entry.sources, entry.bytes, self._published_sha256(entry, trust))
+        wanted = Wanted(entry.sources, entry.bytes, entry.sha256)
         try:
             digest = fetch(wanted, part, on_progress=on_progress, schemes=self._schemes)
         except DownloadFailed as failure:
@@ -279,8 +271,14 @@ class Checkpoints:
     # --- what is known and here ----------------------------------------------------------
 
     def _known(self, trust: Trust) -> dict[str, Entry]:
+        """Every entry; what the manifest does not know of a file is as it was at first use."""
         own = {name: record.own for name, record in trust.records.items() if record.own is not None}
-        return self._manifest | {name: entry for name, entry in own.items() if name not in self._manifest}
+        known = own | self._manifest
+        for name, record in trust.records.items():
+            if name in known and known[name].sha256 is None:
+                first = record.published or record.stored
+                known[name] = replace(known[name], sha256=first.sha256, bytes=first.bytes)
+        return {name: known[name] for name in [*self._manifest, *own]}
 
     def _entry(self, name: str, trust: Trust) -> Entry:
         try:
@@ -306,38 +304,33 @@ class Checkpoints:
         path = self._path(entry, trust)
         if path is None:
             raise _not_installed(entry)
-        if entry.bundled and entry.sha256 is not None:
-            return entry, path, Stamp(path.name, entry.bytes or path.stat().st_size, entry.sha256)
-        if name not in trust.records:
-            first_seen = Record(published=None, stored=Stamp.of(path))
-            trust = self._trust.update(lambda now: now.recording(name, first_seen))
-        return entry, path, trust.records[name].stored
-
-    def _published_sha256(self, entry: Entry, trust: Trust) -> str | None:
-        """Of the file as it came: from the manifest, else as first seen."""
-        record = trust.records.get(entry.name)
-        first_seen = record.published.sha256 if record and record.published else None
-        return entry.sha256 or first_seen
+        if not entry.bundled:
+            return entry, path, trust.records[name].stored
+        if entry.sha256 is None:
+            seen = Stamp.of(path)
+            trust = self._trust.update(lambda now: now.recording(name, Record(None, seen)))
+            return self._entry(name, trust), path, seen
+        return entry, path, Stamp(path.name, entry.bytes or path.stat().st_size, entry.sha256)
 
     # --- becoming installed --------------------------------------------------------------
 
     def _recognise(self, path: Path, stamp: Stamp, name: str | None, trust: Trust) -> Entry:
         known = self._known(trust)
         for entry in known.values():
-            if self._published_sha256(entry, trust) == stamp.sha256:
+            if entry.sha256 == stamp.sha256:
                 if name not in (None, entry.name):
                     raise InvalidRequest(f"{path.name} is {entry.name}, not {name}.")
                 return entry
         called = name or name_from(path)
         claimed = known.get(called) if name else published_as(path.name, known) or known.get(called)
         if claimed is None:
-            return own_entry(path, called)
+            return own_entry(path, stamp, called)
         if claimed.bytes is not None and stamp.bytes < claimed.bytes:
             raise CheckpointTruncated(
                 f"{path.name} has {stamp.bytes} bytes instead of {claimed.bytes}.",
                 hint="Copy or download it again: part of it is missing.",
             )
-        if claimed.bundled or self._published_sha256(claimed, trust) is not None:
+        if claimed.bundled or claimed.sha256 is not None:
             raise CheckpointHashMismatch(
                 f"{path.name} is not {claimed.name}: its SHA-256 is {stamp.sha256}.",
                 hint="Is it a network of your own? Then import it under another name.",

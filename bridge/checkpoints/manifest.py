@@ -58,8 +58,8 @@ class Entry:
         mask: face: follows the landmarks; box: the feathered square of facefusion.
         face_share: a detected face's smaller side, as a part of the crop's side (median of YuNet's
             boxes on 115 portraits: 2.15 eye distances).
-        bytes: size of the published file; None: not known.
-        sha256: of the published file; None: not known, trust on first use.
+        bytes: size of the published file; None: not known, nor seen yet.
+        sha256: of the published file; None: not known, nor seen yet (trust on first use).
         sources: addresses in the order in which they are tried.
         bundled: comes with the product.
         input: what the network takes: signed [-1, 1] or unit [0, 1].

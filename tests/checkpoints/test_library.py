@@ -142,7 +142,10 @@ def test_a_bundled_file_without_a_published_hash_is_trusted_on_first_use(house: 
     path = house.bundled / "lite.safetensors"
     checkpoint.save(weights(16), path, {})
     checkpoints = house.checkpoints(entry("lite", 16, "free", files=[path.name], bundled=True))
-    assert checkpoints.verify("lite").first_use
+    assert checkpoints.entry("lite").sha256 is None
+    verified = checkpoints.verify("lite")
+    assert verified.first_use
+    assert verified.entry.sha256 == sha256(path)
     checkpoint.save(weights(16, seed=1), path, {})
     with pytest.raises(CheckpointHashMismatch):
         checkpoints.open("lite")
@@ -212,7 +215,7 @@ def test_an_official_file_is_recognised_by_its_hash_whatever_its_name(house: Hou
     assert checkpoints.recognise(path).name == "official"
     assert checkpoints.import_file(path, accept_licence=True).name == "official"
     verified = checkpoints.verify("official")
-    assert verified.published_sha256 == sha256(path)
+    assert verified.entry.sha256 == sha256(path)
     assert verified.path.name == "official.safetensors"
     assert not verified.first_use
     assert path.exists()
@@ -404,7 +407,7 @@ def test_pulling_downloads_checks_and_converts(house: House, mirror: Mirror) -> 
     checkpoints.pull("official", accept_licence=True, on_progress=heard.append)
     assert heard[-1].done == path.stat().st_size
     assert house.kept() == ["official.safetensors"]
-    assert checkpoints.verify("official").published_sha256 == sha256(path)
+    assert checkpoints.verify("official").entry.sha256 == sha256(path)
     assert checkpoints.open("official").size == 16
     checkpoints.pull("official")
     assert len(mirror.files["/official.pth"].asked) == 1
@@ -421,7 +424,7 @@ def test_a_pull_survives_bad_mirrors_and_cuts(house: House, mirror: Mirror) -> N
     known = entry("official", 16, bytes=len(content), sha256=sha256(path), sources=sources)
     checkpoints = house.checkpoints(known)
     checkpoints.pull("official", accept_licence=True)
-    assert checkpoints.verify("official").published_sha256 == sha256(path)
+    assert checkpoints.verify("official").entry.sha256 == sha256(path)
 
 
 def test_a_file_of_unknown_hash_is_remembered_and_held_to_it(house: House, mirror: Mirror) -> None:
@@ -430,7 +433,7 @@ def test_a_file_of_unknown_hash_is_remembered_and_held_to_it(house: House, mirro
     checkpoints.pull("official", accept_licence=True)
     verified = checkpoints.verify("official")
     assert verified.first_use
-    assert verified.published_sha256 == sha256(path)
+    assert verified.entry.sha256 == sha256(path)
     (house.user / "official.safetensors").unlink()
     published(house, mirror, seed=1)
     with pytest.raises(CheckpointHashMismatch):
@@ -455,7 +458,7 @@ def test_a_web_page_instead_of_the_file_is_not_kept(house: House, mirror: Mirror
     assert house.kept() == []
     path, _ = published(house, mirror)
     checkpoints.pull("official")
-    assert checkpoints.verify("official").published_sha256 == sha256(path)
+    assert checkpoints.verify("official").entry.sha256 == sha256(path)
 
 
 def test_a_checkpoint_without_sources_cannot_be_pulled(house: House) -> None:
