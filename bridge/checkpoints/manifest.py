@@ -55,7 +55,6 @@ class Entry:
         side: of input and output, in pixels.
         template: alignment template, a name of `faces/align.py`.
         crop_border: what lies beyond the photo in a crop.
-        mask: face: follows the landmarks; box: the feathered square of facefusion.
         face_share: a detected face's smaller side, as a part of the crop's side (median of YuNet's
             boxes on 115 portraits: 2.15 eye distances).
         bytes: size of the published file; None: not known, nor seen yet.
@@ -78,7 +77,6 @@ class Entry:
     side: Annotated[int, Field(ge=16, le=4096)]
     template: Literal["gpen", "ffhq_512", "arcface_128"]
     crop_border: Literal["black", "replicate", "reflect"]
-    mask: Literal["face", "box"]
     face_share: Annotated[float, Field(gt=0, le=1)]
     bytes: Annotated[int, Field(gt=0)] | None = None
     sha256: Sha256 | None = None
