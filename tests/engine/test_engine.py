@@ -109,6 +109,28 @@ def test_many_threads_get_their_own_results() -> None:
     assert sum(sum(network.passes) for network in networks.values()) == sum(1 + i % 4 for i in range(200))
 
 
+def test_threads_that_cancel_at_any_moment_disturb_nobody() -> None:
+    def work(seed: int) -> bool:
+        crops, cancelled = some_crops(3, seed=seed), threading.Event()
+        timer = threading.Timer(0.0004 * (seed % 10), cancelled.set)
+        timer.start()
+        try:
+            restored = engine.restore("a", crops, cancelled=cancelled if seed % 2 else None)
+        except Cancelled:
+            return False
+        finally:
+            timer.join()
+        np.testing.assert_allclose(restored, halved(crops), atol=1e-6)
+        return True
+
+    network = FakeNetwork(on_pass=lambda crops: time.sleep(0.0005))
+    with Engine(lambda name: network, CPU) as engine, ThreadPoolExecutor(8) as pool:
+        finished = list(pool.map(work, range(80)))
+        assert len(engine._batcher) == 0
+    assert all(finished[0::2])
+    assert not all(finished)
+
+
 def test_urgent_work_goes_first() -> None:
     gate = Gate()
     order: list[float] = []
