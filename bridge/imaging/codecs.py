@@ -150,8 +150,9 @@ def encode(
     """
     match format:
         case Format.TIFF:
-            pixels, warnings = _at_depth(image.pixels, depth)
-            data = tiff_writer.encode(pixels, blocks_of(image.metadata, image.icc))
+            pixels, clipped = _at_depth(image.pixels, depth)
+            data, lost = tiff_writer.encode(pixels, blocks_of(image.metadata, image.icc))
+            warnings = clipped + lost
         case Format.PNG:
             pixels, warnings = _at_depth(image.pixels, depth or (8 if image.pixels.dtype == np.uint8 else 16))
             data = png.embed(png.encode(pixels), blocks_of(image.metadata, image.icc))

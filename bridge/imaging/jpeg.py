@@ -242,8 +242,11 @@ def _density_bytes(dots_per_inch: tuple[float, float] | None) -> bytes:
 def _exif_segments(block: bytes, warnings: list[str]) -> list[bytes]:
     room = _MAX_PAYLOAD - len(_EXIF)
     if len(block) > room:
-        block = exif.assembled(exif.read(block), maker_note=False) or b""
-        lost = "maker note" if len(block) <= room else "EXIF block"
+        try:
+            block = exif.assembled(exif.read(block), maker_note=False) or b""
+        except MetadataMalformed:
+            block = b""
+        lost = "maker note" if 0 < len(block) <= room else "EXIF block"
         warnings.append(f"The {lost} is too long for a JPEG and was left out.")
     return [_segment(APP1, _EXIF + block)] if 0 < len(block) <= room else []
 

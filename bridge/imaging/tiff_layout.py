@@ -166,6 +166,8 @@ def _described(tiff: Structure, directory: Directory) -> Layout:
     if number(FILL_ORDER, 1) != 1 or (compression == JPEG and bits != 8):
         raise PixelsUnsupported("The TIFF's bits are in an unusual order or depth.")
     alpha, associated, warnings = _extra_samples(tiff, directory, samples, stored_colours)
+    if not directory.whole:
+        warnings += ("Some of the TIFF's fields cannot be read and were left out.",)
     if PHOTOSHOP_LAYERS in fields:
         warnings += ("The layers of the TIFF are not carried; its flattened picture is used.",)
     planar = number(PLANAR, 1) == 2 and samples > 1

@@ -21,6 +21,7 @@ from bridge.imaging import tiff_layout as tags
 from bridge.imaging.image import Array
 from bridge.imaging.tiff_layout import Layout
 
+Packed = bytes | bytearray | memoryview
 WORKERS = min(8, os.cpu_count() or 1)  # the codecs release the interpreter's lock
 
 _DECOMPRESS: dict[int, Callable[..., bytes | bytearray]] = {

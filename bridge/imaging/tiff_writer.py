@@ -14,7 +14,7 @@ from io import BytesIO
 import imagecodecs
 import numpy as np
 
-from bridge.errors import EncodingFailed
+from bridge.errors import EncodingFailed, MetadataMalformed
 from bridge.imaging import exif, ifd
 from bridge.imaging import tiff_layout as tags
 from bridge.imaging.blocks import Blocks
@@ -27,13 +27,17 @@ _LEVEL = 4  # libdeflate: twice as fast as its default of 6 for 0.5 % of the siz
 _MAX_FILE = 2**32 - 1  # a classic TIFF counts its bytes with 32 bits
 
 
-def encode(pixels: Pixels, blocks: Blocks) -> bytes:
+def encode(pixels: Pixels, blocks: Blocks) -> tuple[bytes, tuple[str, ...]]:
     """A TIFF of H x W x 1..4 uint8, uint16 or float32, alpha unassociated, with all its blocks.
+
+    Returns:
+        The file, and what of a damaged EXIF block it leaves out.
 
     Raises:
         EncodingFailed: it would be larger than 4 GB.
     """
-    lead, described = _lead(blocks)
+    block, warnings = _sound(blocks.exif)
+    lead, described = _lead(block)
     order: ifd.Order = "<" if lead.startswith(b"II") else ">"
     out = BytesIO()
     out.write(lead)
@@ -55,18 +59,27 @@ def encode(pixels: Pixels, blocks: Blocks) -> bytes:
     out.write(directory)
     out.seek(0)
     out.write(ifd.header(order, first))
-    return out.getvalue()
+    return out.getvalue(), warnings
 
 
-def _lead(blocks: Blocks) -> tuple[bytes, dict[int, Field | Tree]]:
-    """What the file begins with, and the fields of its directory that are found there."""
-    if blocks.exif is None:
-        return ifd.header("<", 0), {}
-    block = blocks.exif
-    known = exif.read(block)
-    if not known.whole:  # an entry that points outside the block would point into the pixels
-        block = exif.assembled(known) or ifd.header("<", 0)
+def _sound(block: bytes | None) -> tuple[bytes | None, tuple[str, ...]]:
+    """The block if all its entries lie inside it: others would point into the pixels."""
+    if block is None:
+        return None, ()
+    try:
         known = exif.read(block)
+        if known.whole:
+            return block, ()
+        return exif.assembled(known), ("Damaged fields of the EXIF block were left out.",)
+    except MetadataMalformed as error:
+        return None, (f"The EXIF block was left out: {error}",)
+
+
+def _lead(block: bytes | None) -> tuple[bytes, dict[int, Field | Tree]]:
+    """What the file begins with, and the fields of its directory that are found there."""
+    if block is None:
+        return ifd.header("<", 0), {}
+    known = exif.read(block)
     fields: dict[int, Field | Tree] = dict(exif.descriptive(known))
     for tag in (exif.PHOTO, exif.GPS):
         if tag in known.main.fields:
