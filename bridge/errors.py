@@ -205,7 +205,7 @@ class ProfileError(ImageError):
 class ProfileUnknown(ProfileError):
     code = "profile_unknown"
     title = "No ICC profile of that name is installed"
-    default_hint = "Send the profile itself, or convert to sRGB, Adobe RGB (1998), Display P3 or ProPhoto RGB."
+    default_hint = "Send the profile itself, or use sRGB, Adobe RGB (1998), Display P3 or ProPhoto RGB."
 
 
 class EncodingFailed(ImageError):

@@ -1,0 +1,1 @@
+"""The one thread that touches the device, and the networks resident on it."""

@@ -1,0 +1,1 @@
+"""Faces in pixels: found, aligned, blended back. NumPy and OpenCV, no torch."""

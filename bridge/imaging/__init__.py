@@ -1,0 +1,1 @@
+"""The pillar of pixels: files, colour, metadata and filters. NumPy, no torch."""

@@ -1,1 +1,1 @@
-"""The GPEN network: architecture, layers, checkpoints, inference. Tensors only, no image files."""
+"""The pillar of tensors: GPEN as a network. torch, no image files."""

@@ -1,0 +1,1 @@
+"""The road on top: HTTP. Wired together in app.py, nowhere else."""

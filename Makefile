@@ -1,0 +1,45 @@
+# Each command does its own set-up: a virtual environment with pinned versions.
+PYTHON ?= python3
+VENV := .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+READY := $(VENV)/.ready
+PHOTO ?=
+
+.PHONY: demo serve test lint format clean
+.DEFAULT_GOAL := help
+
+help:  ## Show the commands
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /make \1\t/'
+
+$(READY): pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) (once, a few minutes)..."
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(READY)
+
+demo: $(READY)  ## Enhance a real portrait through the real bridge (PHOTO=... for your own)
+	@$(BIN)/python -m benchmarks.demo $(if $(PHOTO),"$(PHOTO)")
+
+serve: $(READY)  ## Run the bridge on port 17860
+	@$(BIN)/gpen-bridge serve
+
+test: $(READY)  ## Run the whole test suite
+	@$(BIN)/python -m pytest
+
+lint: $(READY)  ## Lint, formatting, types, and who may import whom
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(READY)  ## Format the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:  ## Remove the environment and what the demo wrote
+	@rm -rf $(VENV) demo build dist

@@ -1,0 +1,163 @@
+"""One frozen Settings: defaults < file < environment < flags; and the places on disk.
+
+Read only by `cli.py` and `server/app.py`; everything below is handed its values.
+Environment variables are the field names with the prefix `GPEN_` (`GPEN_PORT=17870`).
+The file is `settings.toml` in the data folder.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from bridge.errors import ConfigInvalid
+
+DEFAULT_PORT = 17860
+PORTS_TRIED = 4
+"""If another program has the port, the next ones are tried: 17860 ... 17863."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things lie (design.md section 2).
+
+    Attributes:
+        announcement: `bridge.json`, which the plug-ins read to find the bridge.
+        data: store, exchange folder, uploads, outputs and weights.
+    """
+
+    announcement: Path
+    data: Path
+
+    @property
+    def settings_file(self) -> Path:
+        """The user's settings, TOML."""
+        return self.data / "settings.toml"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the one bridge of this data folder."""
+        return self.data / "bridge.lock"
+
+    @property
+    def weights(self) -> Path:
+        """Checkpoints that the user pulled or imported."""
+        return self.data / "weights"
+
+    @property
+    def exchange(self) -> Path:
+        """Pictures that plug-ins hand over by path."""
+        return self.data / "exchange"
+
+    @property
+    def presets(self) -> Path:
+        """User presets, one JSON file each."""
+        return self.data / "presets"
+
+    @property
+    def clients_file(self) -> Path:
+        """Paired clients, owner-only."""
+        return self.data / "clients.json"
+
+    @property
+    def log_file(self) -> Path:
+        """The application log, JSON lines."""
+        return self.data / "bridge.log"
+
+    @classmethod
+    def current(cls) -> Places:
+        """The places of this user; `GPEN_HOME` moves all of them (tests, demo)."""
+        if home := os.environ.get("GPEN_HOME"):
+            root = Path(home).expanduser().resolve()
+            return cls(announcement=root / "bridge.json", data=root)
+        data = Path(platformdirs.user_data_dir("gpen-enhance", appauthor=False))
+        # The home folder, not the platform's config folder: Lightroom's Lua has no getenv.
+        return cls(announcement=Path.home() / ".gpen-enhance" / "bridge.json", data=data)
+
+
+def bundled(folder: str) -> Path:
+    """A folder that we ship: inside the package in a wheel, beside it in a checkout."""
+    package = Path(__file__).parent
+    inside = package / "bundled" / folder
+    return inside if inside.is_dir() else package.parent / folder
+
+
+class Settings(BaseSettings):
+    """Everything that a user may set; docs/settings.md lists each field."""
+
+    model_config = SettingsConfigDict(env_prefix="GPEN_", frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    """Address to listen on; loopback only outside studio mode."""
+    port: Annotated[int, Field(ge=0, le=65535)] = DEFAULT_PORT
+    """First port tried; 0 takes any free one."""
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+    """Where the network runs."""
+    threads: Annotated[int, Field(ge=0, le=256)] = 0
+    """CPU threads of the network; 0 is one for each core."""
+    min_face: Annotated[int, Field(ge=8, le=4096)] = 24
+    """Smallest side of a face, in pixels of the photo."""
+    min_score: Annotated[float, Field(ge=0.0, le=1.0)] = 0.6
+    """Detection score under which a face is ignored."""
+    max_megapixels: Annotated[float, Field(gt=0, le=2000)] = 250
+    """Pixel budget of one picture."""
+    max_upload_bytes: Annotated[int, Field(gt=0)] = 2 * 1024**3
+    """Largest body that carries a picture."""
+    max_json_bytes: Annotated[int, Field(gt=0)] = 1024**2
+    """Largest JSON body or frame header."""
+    max_requests: Annotated[int, Field(ge=1, le=256)] = 4
+    """Pictures worked on at once; more are answered 429."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe level that reaches the log."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags over environment; the file comes in below both through `load`."""
+        return init_settings, env_settings
+
+
+def load(places: Places, **flags: Any) -> Settings:
+    """Settings in force: defaults < `settings.toml` < environment < flags that are not None.
+
+    Raises:
+        ConfigInvalid: the file is not TOML, or a value is unknown or out of range.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        from_file = _read_file(places.settings_file)
+        from_environment = set(Settings.model_fields) & {
+            name.removeprefix("GPEN_").lower() for name in os.environ if name.startswith("GPEN_")
+        }
+        below = {name: value for name, value in from_file.items() if name not in from_environment}
+        return Settings(**(below | given))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = ".".join(str(part) for part in problem["loc"])
+        raise ConfigInvalid(f"Setting `{name}`: {problem['msg']}.") from error
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigInvalid(f"{path} cannot be read: {error}.") from error
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigInvalid(f"{path} is not valid TOML: {error}.") from error

@@ -1,0 +1,172 @@
+"""ICC profile <-> working space: H x W x 3 float32, sRGB-encoded. Knows no file format.
+
+LittleCMS through imagecodecs, in float: relative colorimetric with black point compensation.
+Nothing is clipped, so that colours outside sRGB survive the way there and back: they lie outside
+[0, 1] in the working space, where the curve of sRGB continues mirrored below 0.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Literal
+
+import imagecodecs
+import numpy as np
+
+from bridge.errors import ProfileError
+from bridge.imaging import icc as icc_file
+from bridge.imaging.image import FULL_SCALE, FloatPixels, Pixels
+from bridge.imaging.profiles import built_in, named_profile
+
+__all__ = ["from_working", "linearised", "named_profile", "problem", "to_working"]
+
+_RELATIVE_COLORIMETRIC = 1
+_BLACK_POINT_COMPENSATION = 0x2000
+_LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of linear sRGB, IEC 61966-2-1
+_SAME = 1e-3  # profiles this close to sRGB are taken for it: a quarter of an 8-bit step
+_BAND_PIXELS = 1 << 18
+_WORKERS = min(8, os.cpu_count() or 1)  # LittleCMS releases the interpreter's lock
+_UNUSABLE_KINDS = (b"link", b"abst", b"nmcl")
+
+
+def to_working(colour: Pixels, icc: bytes | None) -> FloatPixels:
+    """Convert from the document's profile.
+
+    Args:
+        colour: H x W x 1 or 3 uint8, uint16 or float32 (0 to 1), in the profile's encoding.
+        icc: None, or a profile that `problem` finds fault with, counts as sRGB, in grayscale as
+            gray with sRGB's curve.
+
+    Returns:
+        H x W x 3 float32, sRGB-encoded, in [0, 1] but for colours outside sRGB; gray as R = G = B.
+    """
+    channels = colour.shape[2]
+    encoded = colour.astype(np.float32) / np.float32(FULL_SCALE[colour.dtype])
+    profile = _effective(icc, channels)
+    if profile is not None:
+        encoded = _srgb_encoded(_transformed(encoded, profile, _linear(channels)))
+    return np.repeat(encoded, 3, axis=2) if channels == 1 else encoded
+
+
+def from_working(working: FloatPixels, icc: bytes | None, *, channels: Literal[1, 3]) -> FloatPixels:
+    """Convert to the document's profile.
+
+    Args:
+        working: H x W x 3 float32, sRGB-encoded.
+        icc: as for `to_working`.
+        channels: of the document: 1 gives the luminance.
+
+    Returns:
+        H x W x `channels` float32 in the profile's encoding, white being 1; not rounded to any
+        depth, and outside [0, 1] where the document's space does not hold the colour.
+    """
+    profile = _effective(icc, channels)
+    if channels == 3:
+        if profile is None:
+            return working.astype(np.float32)
+        return _transformed(_srgb_decoded(working), _linear(3), profile)
+    gray: FloatPixels = (_srgb_decoded(working) @ _LUMINANCE)[..., None]
+    return _srgb_encoded(gray) if profile is None else _transformed(gray, _linear(1), profile)
+
+
+def linearised(icc: bytes | None, *, gray: bool = False) -> bytes:
+    """The profile with the same primaries and linear curves, for pixels that are linear.
+
+    Args:
+        icc: None means sRGB, or sRGB's curve.
+        gray: whether None stands for a grayscale document.
+
+    Raises:
+        ProfileError: a damaged profile, or one of tables, which has no linear form.
+    """
+    return icc_file.linear(built_in("sGray" if gray else "sRGB") if icc is None else icc)
+
+
+@lru_cache(maxsize=64)
+def problem(icc: bytes | None, channels: int) -> str | None:
+    """Why a profile cannot be used with pixels of this many colour channels; None if it can.
+
+    A picture with such a profile is still worth enhancing: it is treated as sRGB, with a warning,
+    and keeps the profile.
+    """
+    if icc is None:
+        return None
+    try:
+        profile = icc_file.parse(icc)
+        if profile.space != (b"GRAY" if channels == 1 else b"RGB "):
+            return f"it is for {profile.space.decode('latin-1').strip()}, not for this picture's channels"
+        if profile.kind in _UNUSABLE_KINDS:
+            return "it is not the profile of a device or working space"
+        sample = np.full((1, 1, channels), 0.5, np.float32)
+        there = _transformed(sample, icc, _linear(channels))
+        back = _transformed(there, _linear(channels), icc)
+    except ProfileError as error:
+        return str(error)
+    return None if np.isfinite(there).all() and np.isfinite(back).all() else "it gives no numbers"
+
+
+@lru_cache(maxsize=64)
+def _effective(icc: bytes | None, channels: int) -> bytes | None:
+    """The profile to convert with; None where the document's encoding is the working space's."""
+    if icc is None or problem(icc, channels):
+        return None
+    levels = np.linspace(0, 1, 9, dtype=np.float32)
+    cube = np.stack(np.meshgrid(*[levels] * channels, indexing="ij"), -1).reshape(1, -1, channels)
+    encoded = _srgb_encoded(_transformed(cube, icc, _linear(channels)))
+    return None if np.abs(encoded - cube).max() < _SAME else icc
+
+
+@lru_cache
+def _linear(channels: int) -> bytes:
+    """What LittleCMS converts to: linear sRGB, or linear gray."""
+    return icc_file.linear(built_in("sGray" if channels == 1 else "sRGB"))
+
+
+def _transformed(colour: FloatPixels, source: bytes, target: bytes) -> FloatPixels:
+    """H x W x C float32 -> the same shape in another profile of as many channels, unclipped.
+
+    Raises:
+        ProfileError: LittleCMS cannot use one of the profiles.
+    """
+    height, width, channels = colour.shape
+    space = "gray" if channels == 1 else "rgb"
+    result = np.empty_like(colour)
+    rows = max(1, _BAND_PIXELS // max(width, 1))
+
+    def convert(top: int) -> None:
+        band = np.ascontiguousarray(colour[top : top + rows])
+        result[top : top + rows] = imagecodecs.cms_transform(
+            band[..., 0] if channels == 1 else band,
+            source,
+            target,
+            colorspace=space,
+            outcolorspace=space,
+            outdtype=np.float32,
+            intent=_RELATIVE_COLORIMETRIC,
+            flags=_BLACK_POINT_COMPENSATION,
+        ).reshape(band.shape)
+
+    try:
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            list(pool.map(convert, range(0, height, rows)))
+    except (RuntimeError, ValueError) as error:
+        raise ProfileError(f"LittleCMS cannot use the ICC profile: {error}.") from error
+    return result
+
+
+def _srgb_encoded(linear: FloatPixels) -> FloatPixels:
+    """sRGB's curve (IEC 61966-2-1), mirrored below 0."""
+    size = np.abs(linear)
+    curved = np.float32(1.055) * size ** np.float32(1 / 2.4) - np.float32(0.055)
+    encoded: FloatPixels = np.where(size <= np.float32(0.0031308), size * np.float32(12.92), curved)
+    return np.copysign(encoded, linear)
+
+
+def _srgb_decoded(encoded: FloatPixels) -> FloatPixels:
+    """The inverse of sRGB's curve, mirrored below 0."""
+    size = np.abs(encoded)
+    curved = ((size + np.float32(0.055)) / np.float32(1.055)) ** np.float32(2.4)
+    linear: FloatPixels = np.where(size <= np.float32(0.04045), size / np.float32(12.92), curved)
+    return np.copysign(linear, encoded)

@@ -1,0 +1,100 @@
+"""Metadata: read from any container, checked, brought up to date, given back for embedding.
+
+Broken blocks are left out with a warning: the picture matters more. Knows no pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from bridge.errors import MetadataMalformed
+from bridge.imaging import exif, jpeg, png, tiff, webp, xmp
+from bridge.imaging.blocks import Blocks
+from bridge.imaging.formats import Format
+from bridge.imaging.image import Metadata
+
+_TIFF, _EXIF = "http://ns.adobe.com/tiff/1.0/", "http://ns.adobe.com/exif/1.0/"
+_READERS: dict[Format, Callable[[memoryview], Blocks]] = {
+    Format.JPEG: jpeg.blocks,
+    Format.PNG: png.blocks,
+    Format.TIFF: tiff.blocks,
+    Format.WEBP: webp.blocks,
+}
+_MAX_DPI = 100_000  # anything beyond is a broken number, not a scanner
+
+
+def read(data: bytes | memoryview, format: Format) -> tuple[Metadata, bytes | None]:  # noqa: A002 - the word
+    """What rides along with a picture, and its ICC profile (as found; `colour` judges it).
+
+    Raises:
+        ImageError: the container itself cannot be walked through.
+    """
+    blocks = _READERS[format](memoryview(data))
+    warnings = list(blocks.warnings)
+    block, turned, resolution = _checked_exif(blocks, warnings)
+    metadata = Metadata(
+        exif=block,
+        xmp=_checked_xmp(blocks.xmp, warnings),
+        iptc=blocks.iptc or None,
+        dots_per_inch=_sane(resolution or blocks.dots_per_inch),
+        orientation=turned,
+        warnings=tuple(warnings),
+    )
+    return metadata, blocks.icc or None
+
+
+def _checked_exif(
+    blocks: Blocks, warnings: list[str]
+) -> tuple[bytes | None, int, tuple[float, float] | None]:
+    """The block without its thumbnail, the orientation and the resolution that it states."""
+    if not blocks.exif:
+        return None, blocks.orientation, None
+    try:
+        known = exif.read(blocks.exif)
+        block = exif.without_thumbnail(blocks.exif)
+    except MetadataMalformed as error:
+        warnings.append(f"The EXIF block is damaged and was left out: {error}")
+        return None, blocks.orientation, None
+    orientation = blocks.orientation if blocks.orientation != 1 else exif.orientation(known)
+    return block, orientation, exif.dots_per_inch(known.structure, known.main.fields)
+
+
+def _checked_xmp(packet: bytes | None, warnings: list[str]) -> bytes | None:
+    if not packet:
+        return None
+    try:
+        xmp.parse(packet)
+    except MetadataMalformed as error:
+        warnings.append(f"The XMP is damaged and was left out: {error}")
+        return None
+    return packet
+
+
+def _sane(dots_per_inch: tuple[float, float] | None) -> tuple[float, float] | None:
+    return dots_per_inch if dots_per_inch and all(0 < value < _MAX_DPI for value in dots_per_inch) else None
+
+
+def upright(metadata: Metadata, width: int, height: int) -> Metadata:
+    """The metadata of a picture whose orientation has been applied to the pixels.
+
+    EXIF and XMP, where they state an orientation or a size in pixels, then state 1 and this size.
+    """
+    values = {
+        (_TIFF, "Orientation"): "1",
+        (_TIFF, "ImageWidth"): str(width),
+        (_TIFF, "ImageLength"): str(height),
+        (_EXIF, "PixelXDimension"): str(width),
+        (_EXIF, "PixelYDimension"): str(height),
+    }
+    return replace(
+        metadata,
+        exif=exif.upright(metadata.exif, width, height) if metadata.exif else None,
+        xmp=xmp.rewritten(metadata.xmp, values) if metadata.xmp else None,
+        orientation=1,
+    )
+
+
+def blocks_of(metadata: Metadata, icc: bytes | None) -> Blocks:
+    """What a container is to embed."""
+    return Blocks(metadata.exif, metadata.xmp, metadata.iptc, icc, metadata.dots_per_inch)

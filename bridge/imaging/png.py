@@ -1,0 +1,228 @@
+"""PNG: its chunks, its header, its pixels. Knows what a block is called, not what it says.
+
+W3C PNG (Third Edition); libpng, through imagecodecs, for the pixels.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import imagecodecs
+import numpy as np
+
+from bridge.errors import EncodingFailed, ImageError, ImageTruncated, PixelsUnsupported
+from bridge.imaging import photoshop
+from bridge.imaging.blocks import Blocks
+from bridge.imaging.formats import Format, Header
+from bridge.imaging.image import Pixels
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by colour type
+_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+_CRITICAL = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+_XMP_KEYWORD = b"XML:com.adobe.xmp"
+_RAW_PROFILE = b"Raw profile type "  # ImageMagick's convention, which ExifTool and others share
+_MAX_TEXT = 32 << 20  # bytes that one compressed chunk may become
+_SRGB_GAMMA = (45_455).to_bytes(4, "big")
+_METRES_PER_INCH = 0.0254
+_AFTER_HEADER = len(SIGNATURE) + 25  # where IHDR, always of 13 bytes, has ended
+_MAX_CHUNKS = 2_000_000
+_LEVEL = 3  # deflate: higher ones take three times as long for 3 % of the size
+_MAX_SIDE = 1_000_000  # libpng's own limit
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One chunk: its four letters, its content, and all its bytes."""
+
+    kind: bytes
+    payload: memoryview
+    whole: memoryview
+
+
+def chunks(data: memoryview) -> Iterator[Chunk]:
+    """Every chunk up to and including IEND; checksums are left to libpng.
+
+    Raises:
+        ImageTruncated: the file ends before IEND.
+        ImageError: more chunks than any editor writes.
+    """
+    at = len(SIGNATURE)
+    for _ in range(_MAX_CHUNKS):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), bytes(data[at + 4 : at + 8])
+        if len(data) < at + length + 12:
+            raise ImageTruncated("The PNG ends inside a chunk.")
+        yield Chunk(kind, data[at + 8 : at + 8 + length], data[at : at + 12 + length])
+        if kind == b"IEND":
+            return
+        at += length + 12
+    raise ImageError("The PNG has more chunks than any editor writes.")
+
+
+def header(data: memoryview) -> Header:
+    """Size and depth from IHDR, channels from IHDR and tRNS.
+
+    Raises:
+        PixelsUnsupported: an animation.
+        ImageTruncated, ImageError: no header, or a broken one.
+    """
+    found: Header | None = None
+    for chunk in chunks(data):
+        if found is None:
+            found = _ihdr(chunk)
+        elif chunk.kind == b"acTL" and int.from_bytes(chunk.payload[:4], "big") > 1:
+            raise PixelsUnsupported("The PNG is an animation.", hint="Save one picture of it as a PNG.")
+        elif chunk.kind == b"tRNS" and found.channels in (1, 3):
+            found = replace(found, channels=found.channels + 1)
+        elif chunk.kind == b"IDAT":
+            return found
+    raise ImageError("The PNG has no picture in it.")
+
+
+def _ihdr(chunk: Chunk) -> Header:
+    if chunk.kind != b"IHDR" or len(chunk.payload) != 13:
+        raise ImageError("The PNG does not begin with its header.")
+    width, height = int.from_bytes(chunk.payload[:4], "big"), int.from_bytes(chunk.payload[4:8], "big")
+    depth, colour = chunk.payload[8], chunk.payload[9]
+    if depth not in _DEPTHS.get(colour, ()) or not width or not height:
+        raise ImageError("The PNG's header makes no sense.")
+    return Header(Format.PNG, width, height, _CHANNELS[colour], 16 if depth == 16 else 8)
+
+
+def decode(data: memoryview, header: Header) -> Pixels:
+    """H x W x 1..4 uint8 or uint16; palettes and 1, 2 and 4 bits are expanded to 8 bits.
+
+    Raises:
+        ImageTruncated: no IEND chunk, so part of the picture is missing.
+        ImageError: damaged.
+    """
+    pieces: list[bytes | memoryview] = [SIGNATURE]
+    for chunk in chunks(data):  # walks to the end: libpng is content with a file that lacks it
+        if chunk.kind in _CRITICAL:  # libpng prints what it thinks of other chunks
+            pieces.append(chunk.whole)
+    try:
+        pixels: Pixels = imagecodecs.png_decode(b"".join(pieces))
+    except (RuntimeError, ValueError) as error:
+        raise ImageError(f"The PNG is damaged: {error}.") from error
+    return pixels.reshape(header.height, header.width, header.channels)
+
+
+def encode(pixels: Pixels) -> bytes:
+    """A plain PNG of H x W x 1..4 uint8 or uint16.
+
+    Raises:
+        EncodingFailed: a side is longer than libpng writes.
+    """
+    if max(pixels.shape[:2]) > _MAX_SIDE:
+        raise EncodingFailed(f"A PNG's sides are at most {_MAX_SIDE} pixels.")
+    plane = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    return bytes(imagecodecs.png_encode(np.ascontiguousarray(plane), level=_LEVEL))
+
+
+# --- blocks -----------------------------------------------------------------
+
+
+def blocks(data: memoryview) -> Blocks:
+    """The raw blocks, from their own chunks or else from ImageMagick's text chunks."""
+    found: dict[bytes, bytes] = {}
+    warnings: list[str] = []
+    for chunk in chunks(data):
+        if chunk.kind in (b"IDAT", b"IEND"):
+            continue
+        try:
+            label, content = _content(chunk)
+        except (ValueError, zlib.error):
+            warnings.append(f"The PNG's {chunk.kind.decode('latin-1')} chunk is damaged and was left out.")
+            continue
+        found.setdefault(label, content)
+    if b"iCCP" not in found and b"sRGB" not in found and found.get(b"gAMA", _SRGB_GAMMA) != _SRGB_GAMMA:
+        warnings.append("The PNG states a gamma but holds no ICC profile; sRGB is assumed.")
+    iptc = found.get(b"iptc", found.get(b"8bim"))
+    return Blocks(
+        exif=_without_label(found.get(b"eXIf", found.get(b"exif"))),
+        xmp=found.get(_XMP_KEYWORD, found.get(b"xmp")),
+        iptc=photoshop.iptc(iptc) or (iptc if iptc.startswith(b"\x1c") else None) if iptc else None,
+        icc=found.get(b"iCCP", found.get(b"icc")),
+        dots_per_inch=_density(found.get(b"pHYs", b"")),
+        warnings=tuple(warnings),
+    )
+
+
+def _content(chunk: Chunk) -> tuple[bytes, bytes]:
+    """What a chunk carries, and its name: its keyword for text, else its four letters.
+
+    Raises:
+        ValueError, zlib.error: the chunk is damaged.
+    """
+    payload = bytes(chunk.payload)
+    if chunk.kind == b"iCCP":
+        return chunk.kind, _inflated(payload[payload.index(0) + 2 :])
+    if chunk.kind not in (b"tEXt", b"zTXt", b"iTXt"):
+        return chunk.kind, payload
+    keyword, _, rest = payload.partition(b"\0")
+    if chunk.kind == b"zTXt":
+        rest = _inflated(rest[1:])
+    elif chunk.kind == b"iTXt":
+        compressed = rest[:1] == b"\1"
+        _, _, rest = rest[2:].split(b"\0", 2)  # language and translated keyword
+        rest = _inflated(rest) if compressed else rest
+    if not keyword.startswith(_RAW_PROFILE):
+        return keyword, rest
+    _, _length, digits = rest.lstrip().split(maxsplit=2)  # name, length, hexadecimal
+    name = keyword.removeprefix(_RAW_PROFILE).lower()
+    aliases = {b"app1": b"exif", b"icm": b"icc"}
+    return aliases.get(name, name), bytes.fromhex(digits.decode("ascii"))
+
+
+def _inflated(compressed: bytes) -> bytes:
+    """zlib data, which must be whole and at most `_MAX_TEXT` bytes long."""
+    stream = zlib.decompressobj()
+    content = stream.decompress(compressed, _MAX_TEXT)
+    if not stream.eof:
+        raise ValueError("too long, or cut short")
+    return content
+
+
+def _without_label(block: bytes | None) -> bytes | None:
+    """EXIF without the label of a JPEG segment, which some writers leave on."""
+    return block.removeprefix(b"Exif\0\0") if block else None
+
+
+def _density(physical: bytes) -> tuple[float, float] | None:
+    """Dots per inch of a pHYs chunk, whose numbers are per metre and whole."""
+    if len(physical) != 9 or physical[8] != 1:
+        return None
+    across, down, _ = struct.unpack(">IIB", physical)
+    return (_round(across * _METRES_PER_INCH), _round(down * _METRES_PER_INCH)) if across and down else None
+
+
+def _round(dots: float) -> float:
+    """The whole number that was meant: 300 dpi comes back from a PNG as 299.9994."""
+    return round(dots) if abs(dots - round(dots)) < _METRES_PER_INCH / 2 else dots
+
+
+def embed(plain: bytes, blocks: Blocks) -> bytes:
+    """The PNG that `encode` made with these blocks in it; there is room for everything."""
+    head = []
+    if blocks.icc:
+        head.append(_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(blocks.icc, 9)))
+    if blocks.dots_per_inch:
+        across, down = (round(value / _METRES_PER_INCH) for value in blocks.dots_per_inch)
+        head.append(_chunk(b"pHYs", struct.pack(">IIB", across, down, 1)))
+    if blocks.exif:
+        head.append(_chunk(b"eXIf", blocks.exif))
+    if blocks.xmp:
+        head.append(_chunk(b"iTXt", _XMP_KEYWORD + b"\0\0\0\0\0" + blocks.xmp))
+    if blocks.iptc:
+        wrapped = photoshop.wrapped(blocks.iptc)
+        text = b"\niptc\n%8d\n%s\n" % (len(wrapped), wrapped.hex().encode())
+        head.append(_chunk(b"zTXt", _RAW_PROFILE + b"iptc\0\0" + zlib.compress(text, 9)))
+    rest = memoryview(plain)
+    return b"".join([rest[:_AFTER_HEADER], *head, rest[_AFTER_HEADER:]])
+
+
+def _chunk(kind: bytes, payload: bytes) -> bytes:
+    return struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(kind + payload))

@@ -1,0 +1,268 @@
+"""XMP packets: looked into and amended by byte positions, so that all else stays as it was written.
+
+ISO 16684-1. Knows no container and no property's meaning. A document type declaration, the road
+to entity bombs, is refused; XML is parsed by expat and never serialised again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from html import escape, unescape
+from typing import NoReturn
+from xml.parsers import expat
+
+from bridge.errors import MetadataMalformed
+
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_EMPTY = (
+    b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>\n<x:xmpmeta xmlns:x="adobe:ns:meta/">\n'
+    b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\n</rdf:RDF>\n</x:xmpmeta>\n'
+    b'<?xpacket end="w"?>'
+)
+_MAX_DEPTH = 100
+_TAG = re.compile(rb"""<(?:[^>"']++|"[^"]*+"|'[^']*+')*+>""")
+_ATTRIBUTE = re.compile(rb"""\s+([^\s=]+)\s*=\s*("[^"]*"|'[^']*')""")
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+Name = tuple[str, str]
+"""Namespace and local name of a property."""
+
+
+@dataclass(frozen=True)
+class Property:
+    """A top-level property where it stands.
+
+    Attributes:
+        name: its namespace and local name.
+        start, end: the bytes of the whole attribute (with the space before it) or element.
+        inner: the bytes of the value alone, without quotes; None where it is structured.
+        attribute: whether it is written as an attribute.
+    """
+
+    name: Name
+    start: int
+    end: int
+    inner: tuple[int, int] | None
+    attribute: bool
+
+
+@dataclass
+class Description:
+    """One rdf:Description: the end of its start tag, its end, and the prefixes known in it."""
+
+    start: int
+    tag_end: int
+    end: int = 0
+    scope: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Packet:
+    """A parsed packet: positions in `data`.
+
+    Attributes:
+        data: the packet.
+        close: where "</rdf:RDF>" begins; None if the RDF is empty.
+        about: the resource that the packet describes, as written.
+        descriptions: the top-level ones.
+        properties: the top-level ones, in document order.
+    """
+
+    data: bytes
+    close: int | None = None
+    about: bytes = b""
+    descriptions: list[Description] = field(default_factory=list)
+    properties: list[Property] = field(default_factory=list)
+
+    def value(self, name: Name) -> str | None:
+        """The text of a simple property; None if it is not there or is structured."""
+        for found in self.properties:
+            if found.name == name and found.inner:
+                return _unescaped(self.data[slice(*found.inner)])
+        return None
+
+
+class _Reader:
+    """Collects positions while expat walks through a packet."""
+
+    def __init__(self, data: bytes) -> None:
+        self.packet = Packet(data)
+        self._parser = expat.ParserCreate("utf-8", namespace_separator=" ")
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.StartNamespaceDeclHandler = self._declare
+        self._parser.StartDoctypeDeclHandler = self._refuse
+        self._open: list[tuple[Name, int, int, bool]] = []  # name, start, end of start tag, has children
+        self._scopes: list[dict[str, str]] = [{}]
+        self._declared: dict[str, str] = {}
+        self._rdf_depth = 0
+
+    def read(self) -> Packet:
+        try:
+            self._parser.Parse(self.packet.data.rstrip(b"\0 \t\r\n"), True)
+        except expat.ExpatError as error:
+            raise MetadataMalformed(f"The XMP is not well-formed XML: {error}.") from error
+        if not self._rdf_depth:
+            raise MetadataMalformed("The XMP holds no RDF.")
+        return self.packet
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise MetadataMalformed("The XMP declares a document type, which XMP does not have.")
+
+    def _declare(self, prefix: str | None, uri: str) -> None:
+        self._declared[prefix or ""] = uri
+
+    def _start(self, qualified: str, _attributes: object) -> None:
+        if len(self._open) >= _MAX_DEPTH:
+            raise MetadataMalformed("The XMP is nested deeper than any editor writes.")
+        name, start = _name(qualified), self._parser.CurrentByteIndex
+        tag = _TAG.match(self.packet.data, start)
+        if tag is None:
+            raise MetadataMalformed("The XMP has a tag without end.")
+        if self._open:
+            self._open[-1] = (*self._open[-1][:3], True)
+        self._scopes.append(self._scopes[-1] | self._declared)
+        self._declared = {}
+        self._open.append((name, start, tag.end(), False))
+        if name == (RDF, "RDF") and not self._rdf_depth:
+            self._rdf_depth = len(self._open)
+        elif name == (RDF, "Description") and self._rdf_depth and len(self._open) == self._rdf_depth + 1:
+            self.packet.descriptions.append(Description(start, tag.end(), scope=self._scopes[-1]))
+            self._note_attributes(start, tag.end())
+
+    def _note_attributes(self, start: int, end: int) -> None:
+        for found in _ATTRIBUTE.finditer(self.packet.data, start, end):
+            prefix, _, local = found[1].decode("utf-8", "replace").rpartition(":")
+            inner = found.start(2) + 1, found.end(2) - 1
+            if prefix in ("xmlns", "xml") or not prefix:
+                continue
+            namespace = self._scopes[-1].get(prefix, "")
+            if namespace == RDF:
+                if local == "about":
+                    self.packet.about = self.packet.data[slice(*inner)]
+                continue
+            self.packet.properties.append(
+                Property((namespace, local), found.start(), found.end(), inner, True)
+            )
+
+    def _end(self, _qualified: str) -> None:
+        data = self.packet.data
+        name, start, tag_end, has_children = self._open.pop()
+        self._scopes.pop()
+        depth = len(self._open) - self._rdf_depth  # 0: a description, 1: one of its properties
+        if data[tag_end - 2 : tag_end] == b"/>":
+            end = inner_end = tag_end
+        else:
+            inner_end = self._parser.CurrentByteIndex
+            end = data.index(b">", inner_end) + 1
+        if self._rdf_depth and depth == -1 and name == (RDF, "RDF") and end != tag_end:
+            self.packet.close = inner_end
+        elif (
+            self._rdf_depth
+            and depth == 0
+            and self.packet.descriptions
+            and self.packet.descriptions[-1].start == start
+        ):
+            self.packet.descriptions[-1].end = end
+        elif self._rdf_depth and depth == 1 and self._in_description():
+            simple = not has_children and end != tag_end
+            inner = (tag_end, inner_end) if simple else None
+            self.packet.properties.append(Property(name, start, end, inner, False))
+
+    def _in_description(self) -> bool:
+        return bool(self._open) and self._open[-1][0] == (RDF, "Description")
+
+
+def _name(qualified: str) -> Name:
+    namespace, _, local = qualified.rpartition(" ")
+    return namespace, local
+
+
+def _unescaped(raw: bytes) -> str:
+    return unescape(raw.decode("utf-8", "replace"))
+
+
+def escaped(text: str) -> bytes:
+    """Text as it may stand in an attribute or element; characters that XML cannot hold are left out."""
+    return escape(_NOT_XML.sub("", text)).encode()
+
+
+def parse(packet: bytes) -> Packet:
+    """Find the descriptions and top-level properties of a packet.
+
+    Raises:
+        MetadataMalformed: not well-formed, not RDF, with a document type, or absurdly deep.
+    """
+    return _Reader(packet).read()
+
+
+def rewritten(packet: bytes, values: Mapping[Name, str]) -> bytes:
+    """The packet with other values for those of the simple properties that it has."""
+    found = parse(packet)
+    changes = [
+        (*known.inner, escaped(values[known.name]))
+        for known in found.properties
+        if known.inner and known.name in values
+    ]
+    return spliced(packet, changes)
+
+
+def with_properties(
+    packet: bytes | None, prefixes: Mapping[str, str], properties: Iterable[tuple[Name, str]]
+) -> bytes:
+    """The packet with these simple properties, in place of any that it has of the same names.
+
+    Args:
+        packet: None begins a new one.
+        prefixes: prefix by namespace, for every namespace of `properties`.
+        properties: name and value, written in this order.
+
+    Raises:
+        MetadataMalformed: the packet cannot be read.
+    """
+    found = parse(packet or _EMPTY)
+    if found.close is None:  # <rdf:RDF/>: there is nothing to keep
+        found = parse(_EMPTY)
+    assert found.close is not None  # noqa: S101 - tells mypy what the line above made true
+    properties = list(properties)
+    names = {name for name, _ in properties}
+    attributes = b"".join(
+        b'\n   %s:%s="%s"' % (prefixes[space].encode(), local.encode(), escaped(value))
+        for (space, local), value in properties
+    )
+    declared = b"".join(
+        b'\n   xmlns:%s="%s"' % (prefixes[space].encode(), escaped(space))
+        for space in dict.fromkeys(space for (space, _), _ in properties)
+    )
+    description = b'<rdf:Description xmlns:rdf="%s" rdf:about="%s"%s%s/>\n' % (
+        RDF.encode(), found.about, declared, attributes,
+    )  # fmt: skip
+    gone = [(known.start, known.end, b"") for known in found.properties if known.name in names]
+    return spliced(found.data, [*_with_emptied(found, gone), (found.close, found.close, description)])
+
+
+def _with_emptied(packet: Packet, gone: list[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
+    """The removals, widened to whole descriptions where nothing else was in one."""
+    changes = []
+    for description in packet.descriptions:
+        inside = [p for p in packet.properties if description.start < p.start < description.end]
+        removed = [change for change in gone if description.start < change[0] < description.end]
+        if inside and len(inside) == len(removed):
+            end = description.end
+            while packet.data[end : end + 1].isspace():
+                end += 1
+            changes.append((description.start, end, b""))
+        else:
+            changes += removed
+    return changes
+
+
+def spliced(data: bytes, changes: Iterable[tuple[int, int, bytes]]) -> bytes:
+    """`data` with each [start, end) replaced; the spans do not overlap."""
+    pieces, at = [], 0
+    for start, end, replacement in sorted(changes):
+        pieces += [data[at:start], replacement]
+        at = end
+    return b"".join([*pieces, data[at:]])

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from bridge.faces.align import TEMPLATES
+from bridge.faces.bands import LUMA, residual
+from bridge.faces.mask import feather_mask, skin_map
+from bridge.presets import Mode
+
+SIDE = 256
+LANDMARKS = TEMPLATES["ffhq_512"] * SIDE
+FACE = feather_mask(LANDMARKS, SIDE) > 0.9
+
+
+def skin_photo(seed: int = 0, grain: float = 0.012) -> np.ndarray:
+    """A skin-coloured crop with slow shading, rosy patches and grain."""
+    y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE
+    shading = 0.08 * np.sin(3 * x) + 0.06 * y
+    rng = np.random.default_rng(seed)
+    photo = np.array([0.72, 0.55, 0.46]) + shading[..., None] + rng.normal(0, grain, (SIDE, SIDE, 1))
+    rosy = 0.07 * np.sin(11 * x) * np.cos(13 * y)
+    return (photo + rosy[..., None] * (1, -0.3, 0.2)).astype(np.float32)
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_network_that_changes_nothing_adds_nothing(mode: Mode) -> None:
+    photo = skin_photo()
+    np.testing.assert_allclose(residual(photo, photo, LANDMARKS, mode), 0, atol=1e-6)
+
+
+def test_strong_takes_everything() -> None:
+    photo = skin_photo()
+    restored = np.clip(photo + np.random.default_rng(1).normal(0, 0.02, photo.shape), 0, 1).astype(np.float32)
+    np.testing.assert_allclose(photo + residual(photo, restored, LANDMARKS, Mode.strong), restored, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", [Mode.natural, Mode.detail])
+def test_the_photo_keeps_its_own_colour_and_brightness(mode: Mode) -> None:
+    photo = skin_photo()
+    tinted = photo + np.array([0.05, -0.02, -0.04], np.float32)
+    change = residual(photo, tinted, LANDMARKS, mode)
+    assert np.abs(change[FACE].mean(axis=0)).max() < 0.004
+    strong = residual(photo, tinted, LANDMARKS, Mode.strong)
+    np.testing.assert_allclose(strong[FACE].mean(axis=0), (0.05, -0.02, -0.04), atol=0.003)
+
+
+def test_natural_keeps_a_mole_that_the_network_removed() -> None:
+    clean = cv2.GaussianBlur(skin_photo(), (0, 0), 3)
+    photo = skin_photo()
+    mole = np.zeros((SIDE, SIDE), np.float32)
+    x, y = LANDMARKS[3] - (22, 14)
+    cv2.circle(mole, (round(x), round(y)), 3, 1.0, -1)
+    mole = cv2.GaussianBlur(mole, (0, 0), 0.8)[..., None] * np.float32(0.2)
+    change = {mode: residual(photo - mole, clean, LANDMARKS, mode) for mode in Mode}
+    place = mole[..., 0] > 0.15
+
+    def left(mode: Mode) -> float:
+        """Share of the mole's contrast that is still there."""
+        after = (photo - mole + change[mode]) @ LUMA
+        ring = (cv2.dilate(mole[..., 0], np.ones((15, 15))) > 0.01) & (mole[..., 0] < 0.005)
+        return float(after[ring].mean() - after[place].mean()) / 0.19
+
+    assert left(Mode.natural) > 0.75
+    assert left(Mode.strong) < 0.2
+
+
+def test_natural_skin_keeps_some_of_the_photos_own_grain() -> None:
+    photo = skin_photo(grain=0.02)
+    smooth = cv2.GaussianBlur(photo, (0, 0), 4)
+    skin = (skin_map(LANDMARKS, SIDE) > 0.95) & FACE
+
+    def grain(mode: Mode) -> float:
+        after = photo + residual(photo, smooth, LANDMARKS, mode)
+        fine = after - cv2.GaussianBlur(after, (0, 0), 2)
+        return float(fine[skin].std())
+
+    own = float((photo - cv2.GaussianBlur(photo, (0, 0), 2))[skin].std())
+    assert 0.25 * own < grain(Mode.natural) < 0.7 * own
+    assert grain(Mode.strong) < 0.1 * own
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_hand_in_front_of_the_face_is_kept(mode: Mode) -> None:
+    restored = skin_photo(grain=0)
+    photo = restored.copy()
+    hand = (slice(150, 215), slice(70, 190))
+    photo[hand] = np.array([0.16, 0.1, 0.08], np.float32)
+    after = photo + residual(photo, restored, LANDMARKS, mode)
+    middle = (slice(168, 197), slice(95, 165))
+    assert np.abs(after[middle] - photo[middle]).max() < 0.03
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_gray_stays_gray(mode: Mode) -> None:
+    photo = np.repeat(skin_photo()[..., :1], 3, axis=2)
+    restored = np.clip(photo + np.random.default_rng(2).normal(0, 0.03, photo.shape), 0, 1)
+    change = residual(photo, restored.astype(np.float32), LANDMARKS, mode)
+    np.testing.assert_allclose(change[..., 0], change[..., 1], atol=2e-6)
+    np.testing.assert_allclose(change[..., 0], change[..., 2], atol=2e-6)
+    assert np.abs(change).max() > 0.005
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_sepia_stays_on_its_own_tone(mode: Mode) -> None:
+    luma = skin_photo(grain=0.03)[..., 0]
+    sepia = np.stack([luma, luma * 0.86 + 0.02 * luma**2, luma * 0.7], axis=2).astype(np.float32)
+    restored = np.clip(cv2.GaussianBlur(sepia, (0, 0), 2) + np.float32([0.03, 0.0, -0.05]), 0, 1)
+    after = sepia + residual(sepia, restored, LANDMARKS, mode)
+    tone = np.polynomial.Polynomial.fit((sepia @ LUMA).ravel(), sepia[..., 2].ravel(), 2)
+    assert np.abs(after[..., 2] - tone(after @ LUMA)).max() < 0.012
+    assert np.abs(after - sepia).max() > 0.01
