@@ -38,7 +38,7 @@ def test_without_winograd_and_with_a_true_batch_it_answers_the_same(make_network
     network = make_network(WIDE, 6)
     x = pictures(network.size, batch=2)
     with torch.no_grad():
-        folded = InferenceNetwork(network, winograd=False)
+        folded = InferenceNetwork(network)  # not settled: as on a GPU
         assert winograd_layers(folded) == 0
         torch.testing.assert_close(folded._restore(x), network(x), atol=1e-4, rtol=0)
 
@@ -79,5 +79,7 @@ def test_on_a_gpu_it_answers_within_a_level(make_network: MakeNetwork) -> None:
     x = pictures(network.size, batch=3)
     with torch.no_grad():
         expected = network(x)
-    folded = fold(network, device="cuda")
+    folded = fold(network)
+    folded.settle("cuda")
+    assert winograd_layers(folded) == 0
     torch.testing.assert_close(folded(x.to("cuda")).cpu(), expected, atol=1 / 255, rtol=0)
