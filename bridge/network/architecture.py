@@ -102,7 +102,7 @@ class Architecture:
         depth = _count(shapes, "generator.style.{}.weight", first=1)
         if encoders < 1 or depth < 1:
             lacking = "an encoder (ecd0...)" if encoders < 1 else "a mapping network (generator.style...)"
-            raise CheckpointForeign(f"The file has no {lacking}, so it is not a GPEN generator.")
+            raise CheckpointForeign(f"The file lacks {lacking}, so it is not a GPEN generator.")
         # ecd0 works at full size; each further one halves it and the last one arrives at 4 pixels.
         widths = tuple(
             _axis(shapes, f"ecd{i}.0.{0 if i == 0 else 1}.weight", axis=0) for i in reversed(range(encoders))

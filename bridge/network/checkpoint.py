@@ -197,9 +197,9 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         with safe_open(path, framework="pt", device="cpu") as file:
             return _only_tensors(path, {key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118 (no mapping)
     except SafetensorError as error:
-        # The format wants the tensors to fill the file exactly, so a cut shows as this one complaint.
-        if "IncompleteBuffer" in str(error):
-            raise CheckpointTruncated(f"{path.name} ends before its last tensor.") from error
+        # Tensors must fill the file exactly; some releases say "MetadataIncompleteBuffer", some a sentence.
+        if "incomplete" in str(error).lower():
+            raise CheckpointTruncated(f"{path.name} does not end where its last tensor does.") from error
         raise CheckpointError(f"{path.name} is damaged: {error}.") from error
 
 
@@ -232,6 +232,8 @@ def _check_archive(path: Path) -> bool:
             entries = archive.infolist()
     except zipfile.BadZipFile as error:
         raise CheckpointTruncated(f"{path.name} ends before its table of contents.") from error
+    except (ValueError, NotImplementedError, OverflowError) as error:  # a damaged table of contents
+        raise CheckpointError(f"{path.name} is damaged: {error}.") from error
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise CheckpointUnsafe(f"{path.name} is compressed, which PyTorch never does.")
     return True
