@@ -58,7 +58,6 @@ def own_entry(path: Path, published: Stamp, name: str) -> Entry:
         side=architecture.size,
         template="gpen",
         crop_border="black",
-        mask="face",
         face_share=0.45,
         bytes=published.bytes,
         sha256=published.sha256,
