@@ -26,7 +26,6 @@ licence = "free"
 side = 16
 template = "gpen"
 crop_border = "black"
-mask = "face"
 face_share = 0.5
 """
 
@@ -66,12 +65,12 @@ def test_every_source_is_https_and_ends_in_a_file_of_the_entry(shipped: tuple[ma
 
 
 def test_each_kind_of_weights_has_its_alignment(shipped: tuple[manifest.Entry, ...]) -> None:
-    forms = {entry.name: (entry.template, entry.crop_border, entry.mask, entry.output) for entry in shipped}
-    assert forms["gpen-bfr-512"] == ("gpen", "black", "face", "absolute")
-    assert forms["gpen-bfr-512-onnx"] == ("ffhq_512", "replicate", "box", "absolute")
-    assert forms["gpen-bfr-256-onnx"] == ("arcface_128", "replicate", "box", "absolute")
+    forms = {entry.name: (entry.template, entry.crop_border, entry.output) for entry in shipped}
+    assert forms["gpen-bfr-512"] == ("gpen", "black", "absolute")
+    assert forms["gpen-bfr-512-onnx"] == ("ffhq_512", "replicate", "absolute")
+    assert forms["gpen-bfr-256-onnx"] == ("arcface_128", "replicate", "absolute")
     assert forms["gpen-lite-256"][0] == "ffhq_512"
-    assert forms["gpen-lite-256"][3] == "residual"
+    assert forms["gpen-lite-256"][2] == "residual"
 
 
 def test_a_face_needs_a_crop_in_which_it_has_its_share(tmp_path: Path) -> None:
