@@ -1,4 +1,7 @@
-"""How crops become network tensors and back: a property of each checkpoint, applied in this one place."""
+"""How a checkpoint wants its input and means its output: a property of each, applied in this one place.
+
+Outside, crops are always [-1, 1] and an answer is always the picture.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,7 @@ class TensorForm:
     """The conventions that a checkpoint was trained with.
 
     Args:
-        input: "signed" networks see [-1, 1], "unit" ones (GPEN-Seg2face) see [0, 1]; the output
-            is in the same range.
+        input: "signed" networks see and give [-1, 1], "unit" ones (GPEN-Seg2face) [0, 1].
         output: "absolute" networks give the picture, "residual" ones (GPEN-lite) what to add to the input.
     """
 
@@ -22,12 +24,10 @@ class TensorForm:
     output: Literal["absolute", "residual"] = "absolute"
 
     def encode(self, crops: Tensor) -> Tensor:
-        """N x 3 x S x S in [0, 1], RGB -> what the network takes."""
-        return crops * 2 - 1 if self.input == "signed" else crops
+        """N x 3 x S x S in [-1, 1], RGB -> what the network takes."""
+        return crops * 0.5 + 0.5 if self.input == "unit" else crops
 
     def decode(self, answer: Tensor, encoded: Tensor) -> Tensor:
-        """The network's answer to `encoded` -> N x 3 x S x S, clipped to [0, 1]."""
+        """The network's answer to `encoded` -> the picture, N x 3 x S x S in [-1, 1] but not clipped."""
         picture = answer + encoded if self.output == "residual" else answer
-        if self.input == "signed":
-            picture = picture * 0.5 + 0.5
-        return picture.clamp(0, 1)
+        return picture * 2 - 1 if self.input == "unit" else picture

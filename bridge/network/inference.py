@@ -38,19 +38,16 @@ WINOGRAD_MIN_RESOLUTION = 32
 WINOGRAD_MIN_CHANNELS = 128
 
 
-def fold(network: GPEN, *, device: torch.device | str = "cpu") -> InferenceNetwork:
-    """Precompute all that does not depend on the picture; `network` is not modified and not kept.
-
-    On a CPU the widest convolutions also get their Winograd form; elsewhere the vendor's library
-    chooses better by itself.
-    """
+def fold(network: GPEN) -> InferenceNetwork:
+    """Precompute all that does not depend on the picture; `network` is not modified and not kept."""
     with torch.no_grad():
-        folded = InferenceNetwork(network, winograd=torch.device(device).type == "cpu")
-        return folded.eval().to(device)
+        folded = InferenceNetwork(network).eval()
+    folded.settle("cpu")
+    return folded
 
 
 class InferenceNetwork(nn.Module):
-    """What `fold` returns.
+    """What `fold` returns, on the CPU until it is told to settle elsewhere.
 
     On CPUs every picture of a batch runs alone: that is as fast there, and then an answer does
     not depend on its neighbours by a single bit.
@@ -58,7 +55,7 @@ class InferenceNetwork(nn.Module):
 
     constant: Tensor
 
-    def __init__(self, network: GPEN, *, winograd: bool) -> None:
+    def __init__(self, network: GPEN) -> None:
         super().__init__()
         decoder = network.generator
         normalise, *mapping = decoder.style
@@ -68,12 +65,27 @@ class InferenceNetwork(nn.Module):
         self.normalise = cast("PixelNorm", normalise)
         self.mapping = nn.Sequential(*(_Linear(cast("EqualLinear", layer)) for layer in mapping))
         self.register_buffer("constant", functional.pad(decoder.input.input, (1, 1, 1, 1)))
-        self.lowest = _Block(decoder.conv1, winograd=False)
+        self.lowest = _Block(decoder.conv1)
         self.lowest_rgb = _Rgb(decoder.to_rgb1)
         self.levels = nn.ModuleList(
-            _Level(upsampling, plain, rgb, winograd=winograd and resolution >= WINOGRAD_MIN_RESOLUTION)
+            _Level(resolution, upsampling, plain, rgb)
             for resolution, upsampling, plain, rgb in decoder.levels()
         )
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the weights, in every form that they are kept in."""
+        return sum(buffer.nbytes for buffer in self.buffers())
+
+    @torch.no_grad()
+    def settle(self, device: torch.device | str) -> None:
+        """Move there, in place, and keep the weights in the forms that are fast there.
+
+        CPUs get Winograd's for the widest convolutions; elsewhere the vendor's library chooses by itself.
+        """
+        self.to(device)
+        for level in self.levels:
+            cast("_Level", level).settle(on_cpu=torch.device(device).type == "cpu")
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
@@ -145,7 +157,7 @@ class _Block(nn.Module):
     gain: Tensor
     bias: Tensor
 
-    def __init__(self, block: StyledBlock, *, winograd: bool) -> None:
+    def __init__(self, block: StyledBlock) -> None:
         super().__init__()
         conv = block.conv
         weight = conv.weight[0] * conv.scale
@@ -154,13 +166,12 @@ class _Block(nn.Module):
         self.register_buffer("gain", block.noise.weight * GAIN)
         self.register_buffer("bias", (block.activate.bias * GAIN).view(-1, 1, 1))
         self.out_channels = len(self.bias)
-        self.conv: _Upsampling | _Plain | WinogradConv
+        self.conv: _Upsampling | _Plain
         if conv.blur is not None:
             self.conv = _Upsampling(weight * GAIN, conv.blur.kernel)
-        elif winograd and weight.shape[1] >= WINOGRAD_MIN_CHANNELS:
-            self.conv = WinogradConv(weight * GAIN)
         else:
             self.conv = _Plain(weight * GAIN)
+        self.winograd: WinogradConv | None = None
 
     def forward(self, x: Tensor, latent: Tensor, feature: Tensor, out: Tensor) -> None:
         """x: N x I x H x W, bordered by zeros unless this upsamples; out: N x 2O x H' x W'."""
@@ -168,13 +179,13 @@ class _Block(nn.Module):
         demodulation = torch.rsqrt(style.square() @ self.energy.t() + EPSILON)
         convolved, remembered = out.chunk(2, dim=1)
         bias, skip_bias = self.bias.chunk(2)
-        if isinstance(self.conv, WinogradConv):
+        if self.winograd is not None:
             amplify, offset = demodulation[0], bias.flatten()
 
             def finish(y: Tensor) -> None:
                 functional.leaky_relu_(torch.addcmul(offset, y, amplify, out=y), SLOPE)
 
-            self.conv(_height_width_channels(x), style[0], finish, out=_height_width_channels(convolved))
+            self.winograd(_height_width_channels(x), style[0], finish, out=_height_width_channels(convolved))
         else:
             y = self.conv(x * style[:, :, None, None])
             torch.addcmul(bias, y, demodulation[:, :, None, None], out=convolved)
@@ -222,7 +233,7 @@ class _Rgb(nn.Module):
         super().__init__()
         self.modulation = _Linear(layer.conv.modulation)
         self.register_buffer("weight", layer.conv.weight[0] * layer.conv.scale)
-        self.register_buffer("bias", layer.bias.flatten())
+        self.register_buffer("bias", layer.bias.flatten().clone())
         self.register_buffer("kernel", None if layer.upsample is None else layer.upsample.kernel.clone())
 
     def forward(self, x: Tensor, latent: Tensor, picture: Tensor | None) -> Tensor:
@@ -241,11 +252,17 @@ class _Rgb(nn.Module):
 class _Level(nn.Module):
     """All layers of one resolution above the lowest."""
 
-    def __init__(self, upsampling: StyledBlock, plain: StyledBlock, rgb: ToRgb, *, winograd: bool) -> None:
+    def __init__(self, resolution: int, upsampling: StyledBlock, plain: StyledBlock, rgb: ToRgb) -> None:
         super().__init__()
-        self.upsampling = _Block(upsampling, winograd=False)
-        self.plain = _Block(plain, winograd=winograd)
+        self.resolution = resolution
+        self.upsampling = _Block(upsampling)
+        self.plain = _Block(plain)
         self.rgb = _Rgb(rgb)
+
+    def settle(self, *, on_cpu: bool) -> None:
+        weight = self.plain.conv.weight
+        pays = self.resolution >= WINOGRAD_MIN_RESOLUTION and weight.shape[1] >= WINOGRAD_MIN_CHANNELS
+        self.plain.winograd = WinogradConv(weight) if on_cpu and pays else None
 
     def forward(self, x: Tensor, latent: Tensor, feature: Tensor, picture: Tensor) -> tuple[Tensor, Tensor]:
         bordered = _canvas(feature, self.upsampling.out_channels, border=1)

@@ -15,13 +15,14 @@ from bridge.errors import CheckpointError, CheckpointForeign, ExtraMissing
 from bridge.network.architecture import LARGEST_SIZE, SMALLEST_SIZE
 from bridge.network.generator import RGB
 
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
-class OnnxNetwork:
+
+class OnnxGraph:
     """A graph with one N x 3 x S x S float32 input and one output of the same shape.
 
     Args:
-        path: the graph; checked before (`checkpoint.verify`), not modified.
-        device: "cuda" is used where ONNX Runtime was built with it, the CPU otherwise.
+        path: the graph; checked before (`checkpoint.verify`), not modified, and needed as long as this lives.
 
     Raises:
         ExtraMissing: ONNX Runtime is not installed.
@@ -29,24 +30,10 @@ class OnnxNetwork:
         CheckpointForeign: the graph takes or gives something else.
     """
 
-    def __init__(self, path: Path, *, device: torch.device | str = "cpu") -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise ExtraMissing("ONNX checkpoints need: pip install 'gpen-enhance[onnx]'.") from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3  # errors only: warnings would go to stderr, past the log
-        wanted = ["CPUExecutionProvider"]
-        if (
-            torch.device(device).type == "cuda"
-            and "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-        ):
-            wanted.insert(0, "CUDAExecutionProvider")
-        try:
-            self._session: Any = onnxruntime.InferenceSession(path, options, providers=wanted)
-        except Exception as error:  # its exceptions have no common base that it exports
-            raise CheckpointError(f"{path.name} is not a graph that ONNX Runtime can run: {error}") from error
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.bytes = path.stat().st_size
+        self.settle("cpu")
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1:
             raise CheckpointForeign(
@@ -54,6 +41,25 @@ class OnnxNetwork:
             )
         self._input = inputs[0].name
         self.size = _size(path, inputs[0])
+
+    def settle(self, device: torch.device | str) -> None:
+        """Run there from now on: on CUDA where ONNX Runtime was built with it, on the CPU everywhere else."""
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise ExtraMissing("ONNX checkpoints need: pip install 'gpen-enhance[onnx]'.") from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 3  # errors only: warnings would go to stderr, past the log
+        on_cuda = torch.device(device).type == "cuda" and CUDA in onnxruntime.get_available_providers()
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                self._path, options, providers=[CUDA, CPU] if on_cuda else [CPU]
+            )
+        except Exception as error:  # its exceptions have no common base that it exports
+            raise CheckpointError(
+                f"{self._path.name} is no graph that ONNX Runtime can run: {error}"
+            ) from error
 
     def __call__(self, x: Tensor) -> Tensor:
         """N x 3 x size x size float32, RGB -> the same layout, on the device of `x`.
