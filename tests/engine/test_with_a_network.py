@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bridge.network.opened import open_network
 
 from bridge.engine.device import Device, choose
 from bridge.engine.engine import Engine
@@ -16,6 +15,7 @@ from bridge.network import checkpoint
 from bridge.network.architecture import Architecture
 from bridge.network.form import TensorForm
 from bridge.network.gpen import GPEN
+from bridge.network.opened import open_network
 from tests.engine.fakes import CPU, GPU, some_crops
 
 SIDE = 32
