@@ -155,7 +155,7 @@ def encode(
             warnings = clipped + lost
         case Format.PNG:
             pixels, warnings = _at_depth(image.pixels, depth or (8 if image.pixels.dtype == np.uint8 else 16))
-            data = png.embed(png.encode(pixels), blocks_of(image.metadata, image.icc))
+            data = png.encode(pixels, blocks_of(image.metadata, image.icc))
         case Format.JPEG:
             opaque, flattened = _on_white(image.pixels)
             pixels, clipped = _at_depth(opaque, 8)
