@@ -35,7 +35,7 @@ STEP = 4
 NEIGHBOURS = 5
 """A coefficient's energy is averaged over as many blocks in each direction."""
 
-OVERSUBTRACTION = np.float32(1.3)
+OVERSUBTRACTION = np.float32(1.4)
 """Noise energy is taken this much larger than measured: an average of few squares scatters."""
 
 FINE_CHROMA_WINDOW = 7
