@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -94,7 +94,6 @@ class Enhancement:
         opacity: the strength, 0-1, that a client which composes layers gives its layer.
         faces: every face, in detection order.
         seconds: by stage.
-        warnings: sentences for the user.
     """
 
     image: Image
@@ -102,12 +101,11 @@ class Enhancement:
     opacity: float
     faces: tuple[RestoredFace, ...]
     seconds: dict[str, float]
-    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class EnhancedFile:
-    """A finished file, whole in memory."""
+    """A finished file, whole in memory, and what the user should know about it."""
 
     data: bytes
     format: Format
@@ -149,19 +147,18 @@ def enhance_file(
         image, parameters, tools, faces=faces, urgent=urgent, cancelled=cancelled, stages=stages
     )
     format_ = sniff(data) if output.format == "same" else Format(output.format)
-    provenance = _provenance(enhancement, parameters, preset)
-    finished = enhancement.image
     with stages.stage("encode"):
-        stamped = replace(finished, metadata=stamp(finished.metadata, provenance))
+        metadata = stamp(image.metadata, _provenance(enhancement, parameters, preset))
+        finished = replace(enhancement.image, metadata=metadata)
         depth = None if output.depth == "same" else output.depth
-        encoded = encode(stamped, format_, depth=depth, quality=output.quality)
+        encoded = encode(finished, format_, depth=depth, quality=output.quality)
     _stop_if(cancelled)
     return EnhancedFile(
         encoded.data,
         format_,
         encoded.media_type,
         replace(enhancement, seconds=stages.seconds),
-        enhancement.warnings + encoded.warnings,
+        metadata.warnings + encoded.warnings,
     )
 
 
@@ -228,7 +225,7 @@ def enhance(
         RestoredFace(face, restored[index][0] if index in restored else None)
         for index, face in enumerate(found)
     )
-    return Enhancement(image.with_colour(colour), mask, opacity, outcomes, stages.seconds, ())
+    return Enhancement(image.with_colour(colour), mask, opacity, outcomes, stages.seconds)
 
 
 def _select(faces: Sequence[Face], parameters: Parameters) -> list[int]:
@@ -284,7 +281,7 @@ def _patch(
     crop: Crop, restored: FloatPixels, icc: bytes | None, parameters: Parameters, weight: float
 ) -> Patch:
     """What to add to the photo, in the photo's own encoding, computed on the crop alone."""
-    channels = crop.pixels.shape[2]
+    channels: Literal[1, 3] = 1 if crop.pixels.shape[2] == 1 else 3
     working = to_working(crop.pixels, icc)
     change = residual(working, restored, crop.landmarks, parameters.mode)
     before = from_working(working, icc, channels=channels)
@@ -302,12 +299,14 @@ def _relative(patch: Patch, opacity: float) -> Patch:
 
 
 def _provenance(enhancement: Enhancement, parameters: Parameters, preset: str | None) -> Provenance:
-    used = sorted({face.checkpoint for face in enhancement.faces if face.checkpoint}, key=lambda e: e.name)
+    used = sorted(
+        {face.checkpoint for face in enhancement.faces if face.checkpoint}, key=lambda entry: entry.name
+    )
     return Provenance(
         preset=preset or "",
         parameters=parameters.model_dump(mode="json"),
-        checkpoint=", ".join(entry.name for entry in used),
-        checkpoint_sha256=", ".join(entry.sha256 or "" for entry in used),
+        checkpoint=", ".join(entry.name for entry in used) or None,
+        checkpoint_sha256=", ".join(entry.sha256 or "unknown" for entry in used) or None,
         version=__version__,
         restored=bool(used),
     )

@@ -67,7 +67,9 @@ def test_outside_every_mask_the_photo_is_bit_identical(
         # Measured here without the code under test: the crop's coordinates of every pixel.
         grid = np.stack(np.meshgrid(np.arange(float(width)), np.arange(float(height))), axis=2)
         place = patch.transform.apply(grid.reshape(-1, 2)).reshape(height, width, 2)
-        support = cv2.dilate((patch.mask > 0).astype(np.uint8), np.ones((7, 7), np.uint8))
+        # A photo pixel averages over its own area of the crop and its neighbours'.
+        reach = 2 * int(np.ceil(2 * max(1, patch.transform.scale))) + 3
+        support = cv2.dilate((patch.mask > 0).astype(np.uint8), np.ones((reach, reach), np.uint8))
         mapped = cv2.remap(
             support, place[..., 0].astype(np.float32), place[..., 1].astype(np.float32), cv2.INTER_LINEAR
         )

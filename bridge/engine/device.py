@@ -1,0 +1,185 @@
+"""Which device the network runs on, what it is called, and how much memory it has.
+
+Owns every question to torch about hardware; knows no networks and no queues. float32 everywhere:
+half precision turns faces of this family into flat colour (facts: NVIDIA/TensorRT#3257).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from bridge.errors import DeviceUnavailable
+
+BYTES_PER_PIXEL = 3 * 1024
+"""Memory of one pass per pixel of a crop: at full size a few feature maps of 64 to 128 float32
+channels live at once (measured 2.8 kB for the 512 network in its plain form on a CPU)."""
+MOST_CROPS = 16
+"""Beyond this a larger pass is no faster for each crop, only later for whoever waits for it."""
+
+# mallopt parameters, <malloc.h> of glibc.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_OUT_OF_MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of the device's memory; None where the system does not tell."""
+
+    total: int | None
+    free: int | None
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device that was found to exist.
+
+    Attributes:
+        name: as torch names it: cpu, mps, cuda:0.
+        title: as its maker names it.
+        threads: CPU threads of one pass; meaningless elsewhere.
+    """
+
+    name: str
+    title: str
+    threads: int
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether passes run on the processor: then one crop a pass, and no waiting for company."""
+        return self.name == "cpu"
+
+    @property
+    def memory(self) -> Memory:
+        """As it is now."""
+        if self.name.startswith("cuda"):
+            free, total = torch.cuda.mem_get_info(self.name)
+            # What torch's allocator holds without using it is free to us.
+            idle = torch.cuda.memory_reserved(self.name) - torch.cuda.memory_allocated(self.name)
+            return Memory(total, free + idle)
+        if self.name == "mps":
+            total = torch.mps.recommended_max_memory()
+            return Memory(total, total - torch.mps.driver_allocated_memory())
+        return _main_memory()
+
+    def batch_limit(self, side: int) -> int:
+        """How many crops of `side` pixels one pass may hold.
+
+        One on a CPU: more is no faster there (immich-app/immich#4590), and a pass of one is what
+        makes a result independent of its company.
+        """
+        if self.is_cpu:
+            return 1
+        free = self.memory.free
+        if free is None:
+            return 1
+        return max(1, min(MOST_CROPS, free // 2 // (side * side * BYTES_PER_PIXEL)))
+
+    def settle_in(self) -> None:
+        """Set up the calling thread, and the process, for passes on this device."""
+        if self.is_cpu:
+            keep_large_buffers()
+            torch.set_num_threads(self.threads)
+        elif self.name.startswith("cuda"):
+            torch.set_float32_matmul_precision("high")  # TF32, as cuDNN's convolutions have it already
+
+    def give_back_memory(self) -> None:
+        """Return memory that no tensor uses to the system, for whoever shares the machine with us."""
+        if self.name.startswith("cuda"):
+            torch.cuda.empty_cache()
+        elif self.name == "mps":
+            torch.mps.empty_cache()
+        elif (libc := _glibc()) is not None:
+            libc.malloc_trim(0)
+
+
+def choose(name: str = "auto", threads: int = 0) -> Device:
+    """The device that the settings name.
+
+    Args:
+        name: auto (CUDA, then mps, then the CPU), cpu, mps, cuda or cuda:N.
+        threads: CPU threads of a pass; 0 is one for each core that this process may use.
+
+    Raises:
+        DeviceUnavailable: it does not exist here, or this torch cannot drive it.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    threads = threads or _cores()
+    if name == "cpu":
+        return Device("cpu", _processor(), threads)
+    if name == "mps":
+        if not torch.backends.mps.is_available():
+            raise DeviceUnavailable("There is no Metal device here, or this torch was built without mps.")
+        return Device("mps", _processor(), threads)
+    kind, _, number = name.partition(":")
+    if kind != "cuda" or not (number.isdecimal() or not number):
+        raise DeviceUnavailable(f"`{name}` names no device: auto, cpu, mps, cuda and cuda:N do.")
+    if not torch.cuda.is_available():
+        raise DeviceUnavailable("There is no CUDA device here, or this torch was built without CUDA.")
+    index, count = int(number or 0), torch.cuda.device_count()
+    if index >= count:
+        raise DeviceUnavailable(f"`{name}` does not exist: the last CUDA device is cuda:{count - 1}.")
+    return Device(f"cuda:{index}", torch.cuda.get_device_name(index), threads)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a pass failed for want of memory; only CUDA has a class of its own for it."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in _OUT_OF_MEMORY_WORDS)
+
+
+def keep_large_buffers() -> None:
+    """Let glibc's allocator keep freed buffers instead of returning them to the system.
+
+    A pass allocates and frees hundreds of megabytes; by default each buffer is mapped afresh and
+    faulted in page by page, which is nearly half of the time (facts/gpen.md section 5). Only the
+    main arena can grow past 64 MiB, so all threads share that one; threads that have allocated
+    before this call keep theirs, so call it early. Does nothing where there is no glibc.
+    """
+    if (libc := _glibc()) is not None:
+        libc.mallopt(_M_ARENA_MAX, 1)
+        libc.mallopt(_M_MMAP_THRESHOLD, 2**30)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
+        return None
+    return ctypes.CDLL(None)
+
+
+def _cores() -> int:
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))  # a container may give fewer than the machine has
+    return os.cpu_count() or 1
+
+
+def _processor() -> str:
+    """The processor's name, in words where the system has them."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _main_memory() -> Memory:
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        lines = (line.partition(":") for line in meminfo.read_text(encoding="ascii").splitlines())
+        kilobytes = {name: int(rest.split()[0]) for name, _, rest in lines}
+        return Memory(kilobytes["MemTotal"] * 1024, kilobytes["MemAvailable"] * 1024)
+    if sys.platform == "win32":
+        installed = ctypes.c_ulonglong()  # in kilobytes
+        found = ctypes.windll.kernel32.GetPhysicallyInstalledSystemMemory(ctypes.byref(installed))
+        return Memory(installed.value * 1024 if found else None, None)
+    return Memory(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), None)

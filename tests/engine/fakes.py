@@ -1,0 +1,72 @@
+"""Networks and devices that misbehave on purpose."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from bridge.engine.device import Device, Memory
+from bridge.engine.runner import Crops
+
+CPU = Device("cpu", "a test's processor", threads=1)
+
+
+@dataclass(frozen=True)
+class RoomyGpu(Device):
+    """Computes on the CPU but is treated as a GPU: passes of up to `MOST`."""
+
+    MOST = 8
+
+    @property
+    def is_cpu(self) -> bool:
+        return False
+
+    @property
+    def memory(self) -> Memory:
+        return Memory(total=8 * 1024**3, free=6 * 1024**3)
+
+    def batch_limit(self, side: int) -> int:
+        return self.MOST
+
+
+GPU = RoomyGpu("cpu", "a test's GPU", threads=1)
+
+
+class FakeNetwork:
+    """Gives half of its input, and records the size of every pass.
+
+    Args:
+        on_pass: called with the tensor before each pass; may raise or wait.
+    """
+
+    def __init__(
+        self, size: int = 16, weights: int = 100, on_pass: Callable[[torch.Tensor], None] | None = None
+    ) -> None:
+        self.size = size
+        self.bytes = weights
+        self.passes: list[int] = []
+        self.devices: list[str] = []
+        self._on_pass = on_pass
+
+    def to(self, device: str) -> None:
+        self.devices.append(device)
+
+    def __call__(self, crops: torch.Tensor) -> torch.Tensor:
+        assert threading.current_thread().name == "engine"
+        self.passes.append(len(crops))
+        if self._on_pass:
+            self._on_pass(crops)
+        return crops * 0.5
+
+
+def halved(crops: Crops) -> Crops:
+    """What `FakeNetwork` makes of crops: half of the signed value."""
+    return crops * np.float32(0.5) + np.float32(0.25)
+
+
+def some_crops(count: int, side: int = 16, seed: int = 0) -> Crops:
+    return np.random.default_rng(seed).random((count, side, side, 3), dtype=np.float32)

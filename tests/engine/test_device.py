@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+from bridge.engine import device
+from bridge.engine.device import Device, Memory, choose, is_out_of_memory
+from bridge.errors import DeviceUnavailable
+
+GIB = 1024**3
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two CUDA devices of 8 GiB: 2 free, and 1 of what torch reserves is unused."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"GPU number {index}")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda name: (2 * GIB, 8 * GIB))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda name: 3 * GIB)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda name: 2 * GIB)
+
+
+@pytest.fixture
+def a_mac(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 12 * GIB)
+    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 4 * GIB)
+
+
+@pytest.fixture
+def only_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_auto_prefers_cuda() -> None:
+    chosen = choose("auto")
+    assert (chosen.name, chosen.title, chosen.is_cpu) == ("cuda:0", "GPU number 0", False)
+    assert chosen.memory == Memory(total=8 * GIB, free=3 * GIB)
+    assert choose("cuda:1").title == "GPU number 1"
+
+
+@pytest.mark.usefixtures("a_mac")
+def test_auto_takes_mps_on_a_mac() -> None:
+    chosen = choose("auto")
+    assert (chosen.name, chosen.is_cpu) == ("mps", False)
+    assert chosen.memory == Memory(total=12 * GIB, free=8 * GIB)
+
+
+@pytest.mark.usefixtures("only_a_cpu")
+def test_auto_falls_back_on_the_cpu() -> None:
+    chosen = choose("auto")
+    assert (chosen.name, chosen.is_cpu) == ("cpu", True)
+    assert chosen.title
+    assert chosen.threads >= 1
+    assert choose("cpu", threads=3).threads == 3
+
+
+@pytest.mark.usefixtures("only_a_cpu")
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "mps", "tpu", "cuda:", "cuda:x", "xcuda"])
+def test_a_device_that_is_not_there_is_refused(name: str) -> None:
+    with pytest.raises(DeviceUnavailable):
+        choose(name)
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_a_cuda_device_beyond_the_last_is_refused() -> None:
+    with pytest.raises(DeviceUnavailable, match="the last CUDA device is cuda:1"):
+        choose("cuda:2")
+
+
+def test_the_cpu_tells_its_memory() -> None:
+    memory = choose("cpu").memory
+    assert memory.total is None or memory.total > 100 * 1024**2
+    assert memory.free is None or memory.free > 0
+
+
+@pytest.mark.parametrize(("free", "limits"), [(3, (16, 2, 1)), (0.5, (5, 1, 1)), (None, (1, 1, 1))])
+def test_the_size_of_a_pass_follows_the_free_memory(
+    free: float | None, limits: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = Memory(8 * GIB, None if free is None else int(free * GIB))
+    monkeypatch.setattr(Device, "memory", memory)
+    gpu = Device("cuda:0", "a GPU", 1)
+    assert tuple(gpu.batch_limit(side) for side in (128, 512, 2048)) == limits
+    assert Device("cpu", "a processor", 1).batch_limit(128) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB"), True),
+        (MemoryError(), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"), True),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes"), True),
+        (RuntimeError("CUDA error: unspecified launch failure"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_out_of_memory_is_recognised_on_every_device(error: Exception, verdict: bool) -> None:
+    assert is_out_of_memory(error) is verdict
+
+
+def test_settling_in_sets_the_threads_of_a_cpu() -> None:
+    before = torch.get_num_threads()
+    seen: list[int] = []
+
+    def settle() -> None:
+        Device("cpu", "a processor", 1).settle_in()
+        seen.append(torch.get_num_threads())
+
+    thread = threading.Thread(target=settle)
+    thread.start()
+    thread.join()
+    torch.set_num_threads(before)
+    assert seen == [1]
+
+
+def test_settling_in_allows_tf32_on_cuda() -> None:
+    before = torch.get_float32_matmul_precision()
+    Device("cuda:0", "a GPU", 1).settle_in()
+    assert torch.get_float32_matmul_precision() == "high"
+    torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.parametrize(("name", "module"), [("cuda:0", torch.cuda), ("mps", torch.mps)])
+def test_memory_is_given_back_by_the_device_in_use(
+    name: str, module: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emptied: list[str] = []
+    monkeypatch.setattr(module, "empty_cache", lambda: emptied.append(name))
+    Device(name, "a GPU", 1).give_back_memory()
+    assert emptied == [name]
+
+
+def test_nothing_is_done_where_there_is_no_glibc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device.platform, "libc_ver", lambda: ("", ""))
+    device.keep_large_buffers()
+    Device("cpu", "a processor", 1).give_back_memory()
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not device._glibc(), reason="glibc's allocator")
+def test_large_buffers_of_a_thread_are_kept_and_can_be_given_back() -> None:
+    # In a process of its own: the allocator's settings cannot be undone.
+    script = """
+import resource, threading
+import numpy as np
+from bridge.engine.device import choose, keep_large_buffers
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1])
+
+keep_large_buffers()
+
+def work():
+    fill = lambda: np.empty(100 << 20, np.uint8).fill(1)
+    fill()
+    before = faults()
+    for _ in range(5):
+        fill()
+    kept = resident()
+    choose("cpu").give_back_memory()
+    print(faults() - before, kept - resident())
+
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+"""
+    command = [sys.executable, "-c", script]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout  # noqa: S603 our own script
+    faults, given_back = map(int, told.split())
+    pages = (100 << 20) // 4096
+    assert faults < pages  # five fresh buffers would fault five times as many
+    assert given_back > pages // 2

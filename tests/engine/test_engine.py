@@ -1,0 +1,449 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+
+from bridge.engine.engine import Engine
+from bridge.errors import (
+    BridgeError,
+    Cancelled,
+    CheckpointNotInstalled,
+    DeviceOutOfMemory,
+    EngineError,
+    InvalidRequest,
+    SelfTestFailed,
+)
+from tests.engine.fakes import CPU, GPU, FakeNetwork, halved, some_crops
+
+
+class Gate:
+    """Holds passes back until it is opened, and tells when one has begun."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Semaphore(0)
+        self.opened = threading.Event()
+
+    def __call__(self, crops: torch.Tensor) -> None:
+        self.entered.release()
+        assert self.opened.wait(10)
+
+    def wait_for_a_pass(self) -> None:
+        assert self.entered.acquire(timeout=10)
+
+
+def in_background(work: Callable[[], object]) -> Future[object]:
+    outcome: Future[object] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run).start()
+    return outcome
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_crops_come_back_restored_and_are_not_touched() -> None:
+    crops = some_crops(3)
+    crops.setflags(write=False)
+    before = crops.copy()
+    with Engine(lambda name: FakeNetwork(), CPU) as engine:
+        restored = engine.restore("a", crops)
+    assert restored.dtype == np.float32
+    np.testing.assert_allclose(restored, halved(crops), atol=1e-6)
+    np.testing.assert_array_equal(crops, before)
+
+
+def test_results_are_not_clipped() -> None:
+    class Loud(FakeNetwork):
+        def __call__(self, crops: torch.Tensor) -> torch.Tensor:
+            return crops * 3
+
+    with Engine(lambda name: Loud(), CPU) as engine:
+        restored = engine.restore("a", some_crops(1))
+    assert restored.min() < 0
+    assert restored.max() > 1
+
+
+def test_no_crops_are_no_work() -> None:
+    network = FakeNetwork()
+    with Engine(lambda name: network, CPU) as engine:
+        assert engine.restore("a", some_crops(0)).shape == (0, 16, 16, 3)
+    assert network.passes == []
+
+
+def test_a_cpu_passes_one_crop_at_a_time_and_a_gpu_up_to_its_limit() -> None:
+    for device, passes in ((CPU, [1] * 17), (GPU, [1, 8, 8])):  # the first pass finds out the limit
+        network = FakeNetwork()
+        with Engine(lambda name, network=network: network, device) as engine:
+            restored = engine.restore("a", some_crops(17))
+        assert network.passes == passes
+        np.testing.assert_allclose(restored, halved(some_crops(17)), atol=1e-6)
+
+
+def test_many_threads_get_their_own_results() -> None:
+    networks = {name: FakeNetwork() for name in "abc"}
+
+    def work(seed: int) -> None:
+        crops = some_crops(1 + seed % 4, seed=seed)
+        restored = engine.restore("abc"[seed % 3], crops, urgent=seed % 2 == 0)
+        np.testing.assert_allclose(restored, halved(crops), atol=1e-6)
+
+    with Engine(networks.__getitem__, GPU, window=0.001) as engine, ThreadPoolExecutor(16) as pool:
+        list(pool.map(work, range(200)))
+    assert max(max(network.passes) for network in networks.values()) > 1
+    assert sum(sum(network.passes) for network in networks.values()) == sum(1 + i % 4 for i in range(200))
+
+
+def test_threads_that_cancel_at_any_moment_disturb_nobody() -> None:
+    def work(seed: int) -> bool:
+        crops, cancelled = some_crops(3, seed=seed), threading.Event()
+        timer = threading.Timer(0.0004 * (seed % 10), cancelled.set)
+        timer.start()
+        try:
+            restored = engine.restore("a", crops, cancelled=cancelled if seed % 2 else None)
+        except Cancelled:
+            return False
+        finally:
+            timer.join()
+        np.testing.assert_allclose(restored, halved(crops), atol=1e-6)
+        return True
+
+    network = FakeNetwork(on_pass=lambda crops: time.sleep(0.0005))
+    with Engine(lambda name: network, CPU) as engine, ThreadPoolExecutor(8) as pool:
+        finished = list(pool.map(work, range(80)))
+        assert len(engine._batcher) == 0
+    assert all(finished[0::2])
+    assert not all(finished)
+
+
+def test_urgent_work_goes_first() -> None:
+    gate = Gate()
+    order: list[float] = []
+
+    def on_pass(crops: torch.Tensor) -> None:
+        order.append(round(float(crops.max()), 1))
+        gate(crops)
+
+    network = FakeNetwork(on_pass=on_pass)
+    with Engine(lambda name: network, CPU) as engine:
+        running = in_background(lambda: engine.restore("a", np.full((1, 16, 16, 3), 0.5, np.float32)))
+        gate.wait_for_a_pass()
+        patient = in_background(
+            lambda: engine.restore("a", np.full((1, 16, 16, 3), 0.6, np.float32), urgent=False)
+        )
+        wait_until(lambda: len(engine._batcher) == 1)
+        urgent = in_background(lambda: engine.restore("a", np.full((1, 16, 16, 3), 0.7, np.float32)))
+        wait_until(lambda: len(engine._batcher) == 2)
+        gate.opened.set()
+        for outcome in (running, patient, urgent):
+            outcome.result(10)
+    assert order == [0.0, 0.4, 0.2]  # signed: 0.5, 0.7, 0.6
+
+
+def test_a_cancelled_request_leaves_the_line_at_once() -> None:
+    gate, cancelled = Gate(), threading.Event()
+    network = FakeNetwork(on_pass=gate)
+    with Engine(lambda name: network, CPU) as engine:
+        running = in_background(lambda: engine.restore("a", some_crops(1)))
+        gate.wait_for_a_pass()
+        queued = in_background(lambda: engine.restore("a", some_crops(5), cancelled=cancelled))
+        wait_until(lambda: len(engine._batcher) == 1)
+        cancelled.set()
+        with pytest.raises(Cancelled):
+            queued.result(1)  # while the other pass still runs
+        assert len(engine._batcher) == 0
+        gate.opened.set()
+        running.result(10)
+    assert network.passes == [1]
+
+
+def test_cancelling_between_passes_skips_the_rest() -> None:
+    gate, cancelled = Gate(), threading.Event()
+    network = FakeNetwork(on_pass=gate)
+    with Engine(lambda name: network, CPU) as engine:
+        outcome = in_background(lambda: engine.restore("a", some_crops(9), cancelled=cancelled))
+        gate.wait_for_a_pass()
+        cancelled.set()
+        with pytest.raises(Cancelled):
+            outcome.result(1)
+        gate.opened.set()
+    assert network.passes == [1]
+
+
+def test_a_request_that_is_cancelled_beforehand_computes_nothing() -> None:
+    network, cancelled = FakeNetwork(), threading.Event()
+    cancelled.set()
+    with Engine(lambda name: network, CPU) as engine, pytest.raises(Cancelled):
+        engine.restore("a", some_crops(1), cancelled=cancelled)
+    assert network.passes == []
+
+
+def test_out_of_memory_halves_the_pass_until_it_fits() -> None:
+    def little_room(crops: torch.Tensor) -> None:
+        if len(crops) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    network = FakeNetwork(on_pass=little_room)
+    with Engine(lambda name: network, GPU) as engine:
+        restored = engine.restore("a", some_crops(9))
+    np.testing.assert_allclose(restored, halved(some_crops(9)), atol=1e-6)
+    assert network.passes == [1, 8, 4, 2, 2, 2, 2]
+
+
+def test_out_of_memory_makes_room_by_dropping_other_networks() -> None:
+    full = [True]
+
+    def on_pass(crops: torch.Tensor) -> None:
+        if full.pop() if full else False:
+            raise RuntimeError("MPS backend out of memory")
+
+    networks = {"a": FakeNetwork(), "b": FakeNetwork(on_pass=on_pass)}
+    with Engine(networks.__getitem__, GPU) as engine:
+        engine.restore("a", some_crops(1))
+        engine.restore("b", some_crops(1))
+        assert engine.resident() == ["b"]
+
+
+def test_a_crop_that_does_not_fit_alone_is_out_of_memory_and_the_engine_lives_on() -> None:
+    def no_room(crops: torch.Tensor) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    networks = {"large": FakeNetwork(on_pass=no_room), "small": FakeNetwork()}
+    with Engine(networks.__getitem__, GPU) as engine:
+        with pytest.raises(DeviceOutOfMemory, match="a test's GPU"):
+            engine.restore("large", some_crops(4))
+        assert engine.restore("small", some_crops(1)).shape == (1, 16, 16, 3)
+
+
+def test_after_a_lost_device_networks_are_loaded_afresh() -> None:
+    opened: list[str] = []
+
+    def lost(crops: torch.Tensor) -> None:
+        if len(opened) == 1:
+            raise RuntimeError("CUDA error: unspecified launch failure\nCompile with ...")
+
+    def open_network(name: str) -> FakeNetwork:
+        opened.append(name)
+        return FakeNetwork(on_pass=lost)
+
+    with Engine(open_network, GPU) as engine:
+        with pytest.raises(EngineError, match="unspecified launch failure") as caught:
+            engine.restore("a", some_crops(1))
+        assert caught.value.code == "engine_failed"
+        assert engine.resident() == []
+        engine.restore("a", some_crops(1))
+    assert opened == ["a", "a"]
+
+
+def test_the_engine_survives_a_device_that_cannot_even_give_memory_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("CUDA error: device lost")
+
+    monkeypatch.setattr(type(GPU), "give_back_memory", fails)
+    with Engine(lambda name: FakeNetwork(on_pass=fails), GPU) as engine:
+        for _ in range(2):
+            with pytest.raises(EngineError, match="device lost"):
+                engine.restore("a", some_crops(1))
+
+
+def test_a_checkpoint_error_reaches_the_caller() -> None:
+    def refuse(name: str) -> FakeNetwork:
+        raise CheckpointNotInstalled(f"{name} is not installed.")
+
+    with Engine(refuse, CPU) as engine, pytest.raises(CheckpointNotInstalled, match="a is not installed"):
+        engine.restore("a", some_crops(1))
+
+
+def test_one_bad_face_fails_alone() -> None:
+    class Fragile(FakeNetwork):
+        def __call__(self, crops: torch.Tensor) -> torch.Tensor:
+            dark = crops.flatten(1).amax(1) < -0.9
+            return torch.where(dark[:, None, None, None], torch.nan, super().__call__(crops))
+
+    gate = Gate()
+    network = Fragile(on_pass=gate)
+    with Engine(lambda name: network, GPU, window=0.0) as engine:
+        first = in_background(lambda: engine.restore("a", some_crops(1)))
+        gate.wait_for_a_pass()
+        bad = in_background(lambda: engine.restore("a", np.zeros((1, 16, 16, 3), np.float32)))
+        good = in_background(lambda: engine.restore("a", some_crops(2)))
+        wait_until(lambda: len(engine._batcher) == 2)
+        gate.opened.set()
+        first.result(10)
+        assert good.result(10).shape == (2, 16, 16, 3)  # type: ignore[attr-defined]  # a Crops
+        with pytest.raises(EngineError, match="not numbers"):
+            bad.result(10)
+    assert network.passes == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("crops", "complaint"),
+    [
+        (np.zeros((16, 16, 3), np.float32), "N x S x S x 3"),
+        (np.zeros((1, 16, 8, 3), np.float32), "N x S x S x 3"),
+        (np.zeros((1, 3, 16, 16), np.float32), "N x S x S x 3"),
+        (np.zeros((1, 16, 16, 3), np.float64), "float32"),
+        (np.full((1, 16, 16, 3), np.nan, np.float32), "not numbers"),
+        (np.zeros((1, 32, 32, 3), np.float32), "16 pixels, not 32"),
+    ],
+)
+def test_crops_of_another_kind_are_refused(crops: np.ndarray, complaint: str) -> None:
+    with Engine(lambda name: FakeNetwork(), CPU) as engine, pytest.raises(InvalidRequest, match=complaint):
+        engine.restore("a", crops)
+
+
+def test_the_least_recently_used_network_makes_room() -> None:
+    networks = {name: FakeNetwork(weights=40) for name in "abc"}
+    with Engine(networks.__getitem__, CPU, resident_bytes=100) as engine:
+        for name in "abac":
+            engine.restore(name, some_crops(1))
+        assert engine.resident() == ["a", "c"]
+
+
+def test_a_network_larger_than_the_bound_is_admitted_alone() -> None:
+    networks = {"a": FakeNetwork(weights=40), "huge": FakeNetwork(weights=400)}
+    with Engine(networks.__getitem__, CPU, resident_bytes=100) as engine:
+        engine.restore("a", some_crops(1))
+        engine.restore("huge", some_crops(1))
+        assert engine.resident() == ["huge"]
+
+
+def test_a_network_that_does_not_fit_beside_others_takes_their_place() -> None:
+    class Large(FakeNetwork):
+        def to(self, device: str) -> None:
+            super().to(device)
+            if engine.resident():
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+    networks = {"a": FakeNetwork(), "large": Large()}
+    with Engine(networks.__getitem__, GPU) as engine:
+        engine.restore("a", some_crops(1))
+        engine.restore("large", some_crops(1))
+        assert engine.resident() == ["large"]
+
+
+def test_closing_finishes_what_is_queued() -> None:
+    gate = Gate()
+    engine = Engine(lambda name: FakeNetwork(on_pass=gate), CPU)
+    queued = [in_background(lambda: engine.restore("a", some_crops(3))) for _ in range(4)]
+    gate.wait_for_a_pass()
+    wait_until(lambda: len(engine._batcher) == 4)
+    closing = in_background(engine.close)
+    wait_until(lambda: engine._closing)
+    with pytest.raises(EngineError, match="closing"):
+        engine.restore("a", some_crops(1))
+    with pytest.raises(EngineError, match="closing"):
+        engine.warm_up("a")
+    gate.opened.set()
+    for outcome in queued:
+        outcome.result(10)
+    closing.result(10)
+    assert engine.resident() == []
+    engine.close()
+
+
+def test_closing_without_draining_fails_what_is_queued() -> None:
+    gate = Gate()
+    engine = Engine(lambda name: FakeNetwork(on_pass=gate), CPU)
+    running = in_background(lambda: engine.restore("a", some_crops(1)))
+    gate.wait_for_a_pass()
+    queued = in_background(lambda: engine.restore("a", some_crops(1)))
+    warming = in_background(lambda: engine.warm_up("a"))
+    wait_until(lambda: len(engine._batcher) == 1 and len(engine._chores) == 1)
+    closing = in_background(lambda: engine.close(drain=False))
+    for outcome in (queued, warming):
+        with pytest.raises(EngineError, match="closing"):
+            outcome.result(10)
+    gate.opened.set()
+    running.result(10)
+    closing.result(10)
+
+
+def test_an_interrupted_caller_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate()
+    with Engine(lambda name: FakeNetwork(on_pass=gate), CPU) as engine:
+        running = in_background(lambda: engine.restore("a", some_crops(1)))
+        gate.wait_for_a_pass()
+
+        wait = threading.Event.wait
+
+        def interrupted(event: threading.Event, timeout: float | None = None) -> bool:
+            if threading.current_thread() is threading.main_thread():
+                raise KeyboardInterrupt
+            return wait(event, timeout)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Event, "wait", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                engine.restore("a", some_crops(1))
+        assert len(engine._batcher) == 0
+        gate.opened.set()
+        running.result(10)
+
+
+def test_warming_up_loads_and_tests_the_network() -> None:
+    network = FakeNetwork()
+    with Engine(lambda name: network, CPU) as engine:
+        engine.warm_up("a")
+        assert engine.resident() == ["a"]
+    assert network.passes == [1, 1]
+
+
+def test_a_network_that_fails_its_self_test_is_not_kept() -> None:
+    class Empty(FakeNetwork):
+        def __call__(self, crops: torch.Tensor) -> torch.Tensor:
+            return crops * torch.nan
+
+    with Engine(lambda name: Empty(), CPU) as engine:
+        with pytest.raises(SelfTestFailed, match="not numbers"):
+            engine.warm_up("a")
+        assert engine.resident() == []
+
+
+def test_elsewhere_than_on_a_cpu_the_self_test_compares_with_the_cpu() -> None:
+    class Collapsed(FakeNetwork):
+        def __call__(self, crops: torch.Tensor) -> torch.Tensor:
+            return crops.mean().expand_as(crops)
+
+    networks: list[FakeNetwork] = [Collapsed(), FakeNetwork()]
+    with (
+        Engine(lambda name: networks.pop(0), GPU) as engine,
+        pytest.raises(SelfTestFailed, match="differs from the CPU"),
+    ):
+        engine.warm_up("a")
+
+
+def test_every_failure_of_a_network_has_a_name() -> None:
+    def on_pass(crops: torch.Tensor) -> None:
+        raise ZeroDivisionError
+
+    with Engine(lambda name: FakeNetwork(on_pass=on_pass), CPU) as engine:
+        for call in (lambda: engine.restore("a", some_crops(1)), lambda: engine.warm_up("a")):
+            with pytest.raises(BridgeError, match="ZeroDivisionError"):
+                call()
+
+
+def test_idle_memory_goes_back_to_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back = threading.Event()
+    monkeypatch.setattr("bridge.engine.engine.IDLE", 0.01)
+    monkeypatch.setattr(type(GPU), "give_back_memory", lambda self: given_back.set())
+    with Engine(lambda name: FakeNetwork(), GPU) as engine:
+        assert given_back.wait(10)
+        assert engine.restore("a", some_crops(1)).shape == (1, 16, 16, 3)
