@@ -57,8 +57,8 @@ def _checked_exif(
     if not blocks.exif:
         return None, blocks.orientation, None
     try:
-        known = exif.read(blocks.exif)
         block = exif.without_thumbnail(blocks.exif)
+        known = exif.read(block)  # again: a hostile thumbnail may have lain across a directory
     except MetadataMalformed as error:
         warnings.append(f"The EXIF block is damaged and was left out: {error}")
         return None, blocks.orientation, None

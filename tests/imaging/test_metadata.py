@@ -50,6 +50,21 @@ def test_the_thumbnail_of_a_file_is_dropped() -> None:
     assert b"\xff\xd8" not in found.metadata.exif
 
 
+def test_a_thumbnail_that_lies_across_a_directory_costs_the_block_only() -> None:
+    block = bytearray(with_thumbnail(exif_block(6)))
+    link = 10 + 12 * int.from_bytes(block[8:10], "little")
+    preview = int.from_bytes(block[link : link + 4], "little")
+    gps = block.index((34853).to_bytes(2, "little")) + 8
+    at = len(block) - 200
+    block[gps : gps + 4] = (at + 4).to_bytes(4, "little")
+    block[at : at + 6] = b"\xff\xd8\0\0\1\0"
+    for entry, value in ((1, at), (2, 100)):
+        place = preview + 2 + 12 * entry + 8
+        block[place : place + 4] = value.to_bytes(4, "little")
+    found = decode(picture_with(Blocks(exif=bytes(block))), max_megapixels=1)
+    assert found.pixels.size == 4 * 6 * 3
+
+
 def test_a_broken_resolution_is_none() -> None:
     found = decode(picture_with(Blocks(dots_per_inch=(0.4, 1e9))), max_megapixels=1)
     assert found.metadata.dots_per_inch == (1, 65535)  # as far as JFIF goes
