@@ -13,8 +13,9 @@ import numpy as np
 
 from bridge.errors import ImageTooLarge
 from bridge.imaging import colour as colour_conversion
-from bridge.imaging import jpeg, metadata, png, tiff, tiff_writer, webp
-from bridge.imaging.formats import Format, Header, sniff
+from bridge.imaging import metadata
+from bridge.imaging.containers import jpeg, png, tiff, tiff_writer, webp
+from bridge.imaging.containers.formats import Format, Header, sniff
 from bridge.imaging.image import FULL_SCALE, Array, Image, Pixels
 from bridge.imaging.metadata import blocks_of
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bridge.errors import MetadataMalformed
-from bridge.imaging import exif, jpeg, png, tiff, webp, xmp
-from bridge.imaging.blocks import Blocks
-from bridge.imaging.formats import Format
+from bridge.imaging.containers import exif, jpeg, png, tiff, webp, xmp
+from bridge.imaging.containers.blocks import Blocks
+from bridge.imaging.containers.formats import Format
 from bridge.imaging.image import Metadata
 
 _TIFF, _EXIF = "http://ns.adobe.com/tiff/1.0/", "http://ns.adobe.com/exif/1.0/"

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.imaging import jpeg, metadata
-from bridge.imaging.blocks import Blocks
+from bridge.imaging import metadata
 from bridge.imaging.codecs import Format, decode, encode
+from bridge.imaging.containers import jpeg
+from bridge.imaging.containers.blocks import Blocks
 from bridge.imaging.image import Image, Metadata
 from tests.imaging.samples import IPTC, XMP, exif_block, pixels, with_thumbnail
 

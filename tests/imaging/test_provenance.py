@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.imaging import xmp
+from bridge.imaging.containers import xmp
 from bridge.imaging.image import Metadata
 from bridge.imaging.provenance import NAMESPACE, Provenance, stamp
 from tests.imaging.samples import XMP, exif_block

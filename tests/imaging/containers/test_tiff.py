@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 
 from bridge.errors import BridgeError, FormatUnsupported, ImageError, ImageTruncated, PixelsUnsupported
 from bridge.imaging.codecs import Format, decode, encode, inspect
-from bridge.imaging.exif import assembled, read
+from bridge.imaging.containers.exif import assembled, read
 from bridge.imaging.image import Image, Metadata
 from tests.imaging.samples import IPTC, XMP, exif_block, facts, pixels
 

@@ -13,9 +13,9 @@ import imagecodecs
 import numpy as np
 
 from bridge.errors import EncodingFailed, ImageError, ImageTruncated, MetadataMalformed, PixelsUnsupported
-from bridge.imaging import exif, photoshop, xmp_extension
-from bridge.imaging.blocks import Blocks
-from bridge.imaging.formats import Format, Header
+from bridge.imaging.containers import exif, photoshop, xmp_extension
+from bridge.imaging.containers.blocks import Blocks
+from bridge.imaging.containers.formats import Format, Header
 from bridge.imaging.image import Array, Pixels
 
 EOI, SOS, APP0, APP1, APP2, APP13 = 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xED

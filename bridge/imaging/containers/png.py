@@ -14,9 +14,9 @@ import imagecodecs
 import numpy as np
 
 from bridge.errors import EncodingFailed, ImageError, ImageTruncated, PixelsUnsupported
-from bridge.imaging import photoshop
-from bridge.imaging.blocks import Blocks
-from bridge.imaging.formats import Format, Header
+from bridge.imaging.containers import photoshop
+from bridge.imaging.containers.blocks import Blocks
+from bridge.imaging.containers.formats import Format, Header
 from bridge.imaging.image import Array, Pixels
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import MetadataMalformed
-from bridge.imaging import ifd
+from bridge.imaging.containers import ifd
 
 values = st.dictionaries(
     st.integers(1, 65_000),

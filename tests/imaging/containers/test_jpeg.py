@@ -9,8 +9,8 @@ import pytest
 from PIL import Image as Pillow
 
 from bridge.errors import ImageError, ImageTruncated, PixelsUnsupported
-from bridge.imaging import jpeg, xmp
 from bridge.imaging.codecs import Format, decode, encode, inspect
+from bridge.imaging.containers import jpeg, xmp
 from bridge.imaging.image import Image, Metadata
 from bridge.imaging.profiles import built_in
 from tests.imaging.samples import IPTC, XMP, exif_block, facts, pixels

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 from bridge.errors import MetadataMalformed
-from bridge.imaging import exif, ifd
+from bridge.imaging.containers import exif, ifd
 from tests.imaging.samples import exif_block, facts, with_thumbnail
 
 

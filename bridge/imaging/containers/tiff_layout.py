@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bridge.errors import FormatUnsupported, ImageError, ImageTruncated, MetadataMalformed, PixelsUnsupported
-from bridge.imaging.formats import Format, Header
-from bridge.imaging.ifd import Directory, Structure, structure
+from bridge.imaging.containers.formats import Format, Header
+from bridge.imaging.containers.ifd import Directory, Structure, structure
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
 STRIP_OFFSETS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES, PLANAR = 273, 274, 277, 278, 279, 284

@@ -9,7 +9,7 @@ import hashlib
 from itertools import groupby
 
 from bridge.errors import MetadataMalformed
-from bridge.imaging import xmp
+from bridge.imaging.containers import xmp
 
 _NOTE = "http://ns.adobe.com/xmp/note/"
 _HAS_EXTENSION = (_NOTE, "HasExtendedXMP")

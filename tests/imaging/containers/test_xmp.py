@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import MetadataMalformed
-from bridge.imaging import xmp, xmp_extension
+from bridge.imaging.containers import xmp, xmp_extension
 from tests.imaging.samples import XMP
 
 DC, RATING = "http://purl.org/dc/elements/1.1/", ("http://ns.adobe.com/xap/1.0/", "Rating")

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from bridge.errors import MetadataMalformed
-from bridge.imaging import ifd
-from bridge.imaging.ifd import Directory, Field, Structure, Tree
+from bridge.imaging.containers import ifd
+from bridge.imaging.containers.ifd import Directory, Field, Structure, Tree
 
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
 PHOTO, GPS, INTEROPERABILITY, MAKER_NOTE = 34665, 34853, 40965, 37500

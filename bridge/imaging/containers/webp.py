@@ -12,9 +12,9 @@ import imagecodecs
 import numpy as np
 
 from bridge.errors import EncodingFailed, ImageError, ImageTruncated, PixelsUnsupported
-from bridge.imaging import exif
-from bridge.imaging.blocks import Blocks
-from bridge.imaging.formats import Format, Header
+from bridge.imaging.containers import exif
+from bridge.imaging.containers.blocks import Blocks
+from bridge.imaging.containers.formats import Format, Header
 from bridge.imaging.image import Array, Pixels
 
 ICC, ALPHA, EXIF, XMP, ANIMATED = 0x20, 0x10, 0x08, 0x04, 0x02  # the flags of VP8X
