@@ -153,6 +153,6 @@ def _balanced(change: FloatPixels) -> FloatPixels:
     gained = np.asarray(cv2.blur(brighter, window, borderType=cv2.BORDER_REFLECT_101), np.float32)
     lost = np.asarray(cv2.blur(darker, window, borderType=cv2.BORDER_REFLECT_101), np.float32)
     even = np.minimum(gained, lost)
-    brighter *= even / np.maximum(gained, TINY)
-    darker *= even / np.maximum(lost, TINY)
+    brighter *= even / (gained + TINY)
+    darker *= even / (lost + TINY)
     return np.subtract(brighter, darker, out=brighter)
