@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.polynomial.polynomial import polyval
 from numpy.typing import NDArray
 
 from bridge.faces.face import Points
@@ -98,16 +99,17 @@ def is_toned(photo: FloatPixels) -> bool:
     return _tone(photo)[1] == 0.0
 
 
-def _tone(photo: FloatPixels) -> tuple[list[np.polynomial.Polynomial], float]:
-    """Red and blue minus luma as quadratics of luma, and how far the photo is from them: 0-1."""
-    luma = photo @ LUMA
-    curves, spread = [], 0.0
-    for channel in (0, 2):
-        difference = photo[..., channel] - luma
-        curve = np.polynomial.Polynomial.fit(luma.ravel(), difference.ravel(), 2)
-        spread = max(spread, float(np.sqrt(np.mean((difference - curve(luma)) ** 2))))
-        curves.append(curve)
-    return curves, float(np.clip((spread - TONED[0]) / (TONED[1] - TONED[0]), 0.0, 1.0))
+def _tone(photo: FloatPixels) -> tuple[list[NDArray[np.float64]], float]:
+    """Red and blue minus luma as quadratics of luma, and how far the photo is from them: 0-1.
+
+    The quadratics are coefficients, lowest power first.
+    """
+    luma = (photo @ LUMA).ravel().astype(np.float64)
+    powers = np.vander(luma, 3, increasing=True)
+    differences = np.stack([photo[..., channel].ravel() - luma for channel in (0, 2)], axis=1)
+    curves = np.linalg.lstsq(powers, differences, rcond=None)[0]
+    spread = float(np.sqrt(np.mean((differences - powers @ curves) ** 2, axis=0)).max())
+    return list(curves.T), float(np.clip((spread - TONED[0]) / (TONED[1] - TONED[0]), 0.0, 1.0))
 
 
 def _in_tone(photo: FloatPixels, change: FloatPixels) -> FloatPixels:
@@ -121,7 +123,7 @@ def _in_tone(photo: FloatPixels, change: FloatPixels) -> FloatPixels:
         return change
     luma = photo @ LUMA
     target = np.clip(luma + change @ LUMA, 0.0, 1.0)
-    to_red, to_blue = (target - luma + curve(target) - curve(luma) for curve in curves)
+    to_red, to_blue = (target - luma + polyval(target, curve) - polyval(luma, curve) for curve in curves)
     # The three weighted changes must sum to the change of luma.
     to_green = (target - luma - LUMA[0] * to_red - LUMA[2] * to_blue) / LUMA[1]
     toned = np.stack([to_red, to_green, to_blue], axis=2)

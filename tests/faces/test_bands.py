@@ -111,3 +111,10 @@ def test_sepia_stays_on_its_own_tone(mode: Mode) -> None:
     tone = np.polynomial.Polynomial.fit((sepia @ LUMA).ravel(), sepia[..., 2].ravel(), 2)
     assert np.abs(after[..., 2] - tone(after @ LUMA)).max() < 0.012
     assert np.abs(after - sepia).max() > 0.01
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_crop_of_one_flat_colour_is_no_trouble(mode: Mode) -> None:
+    flat = np.full((SIDE, SIDE, 3), 0.5, np.float32)
+    change = residual(flat, flat + np.float32(0.1), LANDMARKS, mode)
+    assert np.isfinite(change).all()
