@@ -88,8 +88,8 @@ def safe_form(path: Path, published: Stamp, entry: Entry, folder: Path) -> Path:
         shutil.copyfile(path, copy)
         return copy
     made = folder / f"{entry.name}.safetensors"
-    metadata = {"checkpoint": entry.name, "published_sha256": published.sha256}
-    architecture = checkpoint.convert(path, made, metadata)
+    # One item only: safetensors writes several in random order, and equal files should be equal bytes.
+    architecture = checkpoint.convert(path, made, {"published_sha256": published.sha256})
     if architecture.size != entry.side:
         raise CheckpointForeign(
             f"{path.name} works at {architecture.size} pixels, {entry.name} at {entry.side}."

@@ -170,17 +170,17 @@ class Checkpoints:
         """What a file would be imported as, so that its terms can be shown first. Changes nothing.
 
         By its SHA-256 where that is known; else by the name that is given; else by its file name,
-        where a known checkpoint without a known hash is published under it; else as the user's own,
-        named after the file.
+        where a known checkpoint without a known hash is published under it; else, after a safe look
+        at the shapes in it, as the user's own, named after the file.
 
         Args:
-            path: any file. Only its bytes are hashed, nothing is parsed.
+            path: any file; it is read as data, never run.
             name: what the user says it is, or wants to call it.
 
         Raises:
             CheckpointTruncated: it has the name of a known checkpoint but fewer bytes.
             CheckpointHashMismatch: it has the name of a known checkpoint but other bytes.
-            CheckpointError: it cannot be read.
+            CheckpointUnsafe, CheckpointForeign, CheckpointError: it is nobody's GPEN, or unreadable.
             InvalidRequest: `name` cannot be a name, or is not this file's.
         """
         return self._recognise(path, Stamp.of(path), name, self._trust.read())

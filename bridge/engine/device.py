@@ -104,14 +104,14 @@ def choose(name: str = "auto", threads: int = 0) -> Device:
 
     Args:
         name: auto (CUDA, then mps, then the CPU), cpu, mps, cuda or cuda:N.
-        threads: CPU threads of a pass; 0 is one for each core that this process may use.
+        threads: CPU threads of a pass; 0 is torch's own choice, one for each core.
 
     Raises:
         DeviceUnavailable: it does not exist here, or this torch cannot drive it.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    threads = threads or _cores()
+    threads = threads or torch.get_num_threads()  # torch counts real cores, not their twins
     if name == "cpu":
         return Device("cpu", _processor(), threads)
     if name == "mps":
@@ -156,12 +156,6 @@ def _glibc() -> ctypes.CDLL | None:
     return ctypes.CDLL(None)
 
 
-def _cores() -> int:
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))  # a container may give fewer than the machine has
-    return os.cpu_count() or 1
-
-
 def _processor() -> str:
     """The processor's name, in words where the system has them."""
     cpuinfo = Path("/proc/cpuinfo")
@@ -176,8 +170,8 @@ def _main_memory() -> Memory:
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
         lines = (line.partition(":") for line in meminfo.read_text(encoding="ascii").splitlines())
-        kilobytes = {name: int(rest.split()[0]) for name, _, rest in lines}
-        return Memory(kilobytes["MemTotal"] * 1024, kilobytes["MemAvailable"] * 1024)
+        bytes_of = {name: int(rest.split()[0]) * 1024 for name, _, rest in lines}
+        return Memory(bytes_of.get("MemTotal"), bytes_of.get("MemAvailable"))
     if sys.platform == "win32":
         installed = ctypes.c_ulonglong()  # in kilobytes
         found = ctypes.windll.kernel32.GetPhysicallyInstalledSystemMemory(ctypes.byref(installed))

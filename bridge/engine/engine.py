@@ -71,7 +71,7 @@ class Engine:
     ) -> None:
         self.device = device
         self._open = open
-        self._resident_bytes = resident_bytes if resident_bytes is not None else _share_of(device)
+        self._resident_bytes = resident_bytes
         self._runners: OrderedDict[str, Runner] = OrderedDict()
         self._changed = threading.Condition()
         self._batcher: Batcher[Errand] = Batcher(
@@ -272,8 +272,9 @@ class Engine:
                 return self._runners[checkpoint]
         self.device.settle_in()
         network = self._open(checkpoint)
+        budget = self._resident_bytes if self._resident_bytes is not None else _share_of(self.device)
         occupied = {name: runner.bytes for name, runner in self._runners.items()}
-        while occupied and sum(occupied.values()) + network.bytes > self._resident_bytes:
+        while occupied and sum(occupied.values()) + network.bytes > budget:
             oldest = next(iter(occupied))
             del occupied[oldest]
             self._drop([oldest])

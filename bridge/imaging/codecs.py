@@ -13,8 +13,9 @@ import numpy as np
 
 from bridge.errors import ImageTooLarge
 from bridge.imaging import colour as colour_conversion
-from bridge.imaging import jpeg, metadata, png, tiff, tiff_writer, webp
-from bridge.imaging.formats import Format, Header, sniff
+from bridge.imaging import metadata
+from bridge.imaging.containers import jpeg, png, tiff, tiff_writer, webp
+from bridge.imaging.containers.formats import Format, Header, sniff
 from bridge.imaging.image import FULL_SCALE, Array, Image, Pixels
 from bridge.imaging.metadata import blocks_of
 
@@ -155,7 +156,7 @@ def encode(
             warnings = clipped + lost
         case Format.PNG:
             pixels, warnings = _at_depth(image.pixels, depth or (8 if image.pixels.dtype == np.uint8 else 16))
-            data = png.embed(png.encode(pixels), blocks_of(image.metadata, image.icc))
+            data = png.encode(pixels, blocks_of(image.metadata, image.icc))
         case Format.JPEG:
             opaque, flattened = _on_white(image.pixels)
             pixels, clipped = _at_depth(opaque, 8)

@@ -1,8 +1,9 @@
 """ICC profile <-> working space: H x W x 3 float32, sRGB-encoded. Knows no file format.
 
-LittleCMS through imagecodecs, in float: relative colorimetric with black point compensation.
-Nothing is clipped, so that colours outside sRGB survive the way there and back: they lie outside
-[0, 1] in the working space, where the curve of sRGB continues mirrored below 0.
+Relative colorimetric with black point compensation, in float: profiles of curves and a matrix by
+`shaper`, all others by LittleCMS through imagecodecs. Nothing is clipped, so that colours outside
+sRGB survive the way there and back: they lie outside [0, 1] in the working space, where the curve
+of sRGB continues mirrored below 0.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from bridge.errors import ProfileError
 from bridge.imaging import icc as icc_file
 from bridge.imaging.image import FULL_SCALE, FloatPixels, Pixels
 from bridge.imaging.profiles import built_in, named_profile
+from bridge.imaging.shaper import Power, Shaper, shaper
 
 __all__ = ["from_working", "linearised", "named_profile", "problem", "to_working"]
 
 _RELATIVE_COLORIMETRIC = 1
 _BLACK_POINT_COMPENSATION = 0x2000
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of linear sRGB, IEC 61966-2-1
+_SRGB = Power(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)  # its curve, IEC 61966-2-1
 _SAME = 1e-3  # profiles this close to sRGB are taken for it: a quarter of an 8-bit step
 _BAND_PIXELS = 1 << 18
 _WORKERS = min(8, os.cpu_count() or 1)  # LittleCMS releases the interpreter's lock
@@ -44,9 +47,8 @@ def to_working(colour: Pixels, icc: bytes | None) -> FloatPixels:
     """
     channels = colour.shape[2]
     encoded = colour.astype(np.float32) / np.float32(FULL_SCALE[colour.dtype])
-    profile = _effective(icc, channels)
-    if profile is not None:
-        encoded = _srgb_encoded(_transformed(encoded, profile, _linear(channels)))
+    if icc is not None and not _is_working(icc, channels):
+        encoded = _SRGB.encoded(_linear(encoded, icc))
     return np.repeat(encoded, 3, axis=2) if channels == 1 else encoded
 
 
@@ -62,13 +64,14 @@ def from_working(working: FloatPixels, icc: bytes | None, *, channels: Literal[1
         H x W x `channels` float32 in the profile's encoding, white being 1; not rounded to any
         depth, and outside [0, 1] where the document's space does not hold the colour.
     """
-    profile = _effective(icc, channels)
-    if channels == 3:
-        if profile is None:
-            return working.astype(np.float32)
-        return _transformed(_srgb_decoded(working), _linear(3), profile)
-    gray: FloatPixels = (_srgb_decoded(working) @ _LUMINANCE)[..., None]
-    return _srgb_encoded(gray) if profile is None else _transformed(gray, _linear(1), profile)
+    if icc is None or _is_working(icc, channels):
+        return working.astype(np.float32) if channels == 3 else _SRGB.encoded(_luminance(working))
+    return _encoded(_SRGB.linear(working) if channels == 3 else _luminance(working), icc)
+
+
+def _luminance(working: FloatPixels) -> FloatPixels:
+    """H x W x 1, linear."""
+    return (_SRGB.linear(working) @ _LUMINANCE)[..., None]
 
 
 def linearised(icc: bytes | None, *, gray: bool = False) -> bytes:
@@ -84,7 +87,7 @@ def linearised(icc: bytes | None, *, gray: bool = False) -> bytes:
     return icc_file.linear(built_in("sGray" if gray else "sRGB") if icc is None else icc)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def problem(icc: bytes | None, channels: int) -> str | None:
     """Why a profile cannot be used with pixels of this many colour channels; None if it can.
 
@@ -100,26 +103,42 @@ def problem(icc: bytes | None, channels: int) -> str | None:
         if profile.kind in _UNUSABLE_KINDS:
             return "it is not the profile of a device or working space"
         sample = np.full((1, 1, channels), 0.5, np.float32)
-        there = _transformed(sample, icc, _linear(channels))
-        back = _transformed(there, _linear(channels), icc)
+        there = _transformed(sample, icc, _linear_profile(channels))
+        back = _transformed(there, _linear_profile(channels), icc)
     except ProfileError as error:
         return str(error)
     return None if np.isfinite(there).all() and np.isfinite(back).all() else "it gives no numbers"
 
 
-@lru_cache(maxsize=64)
-def _effective(icc: bytes | None, channels: int) -> bytes | None:
-    """The profile to convert with; None where the document's encoding is the working space's."""
-    if icc is None or problem(icc, channels):
-        return None
+@lru_cache(maxsize=16)
+def _is_working(icc: bytes, channels: int) -> bool:
+    """Whether the document's encoding is, or has to be taken for, that of the working space."""
+    if problem(icc, channels):
+        return True
     levels = np.linspace(0, 1, 9, dtype=np.float32)
     cube = np.stack(np.meshgrid(*[levels] * channels, indexing="ij"), -1).reshape(1, -1, channels)
-    encoded = _srgb_encoded(_transformed(cube, icc, _linear(channels)))
-    return None if np.abs(encoded - cube).max() < _SAME else icc
+    return bool(np.abs(_SRGB.encoded(_linear(cube, icc)) - cube).max() < _SAME)
+
+
+def _linear(encoded: FloatPixels, icc: bytes) -> FloatPixels:
+    """H x W x C in the profile's encoding -> linear sRGB, or linear gray."""
+    direct = _shaper(icc)
+    return direct.linear(encoded) if direct else _transformed(encoded, icc, _linear_profile(encoded.shape[2]))
+
+
+def _encoded(linear: FloatPixels, icc: bytes) -> FloatPixels:
+    """Linear sRGB, or linear gray -> H x W x C in the profile's encoding."""
+    direct = _shaper(icc)
+    return direct.encoded(linear) if direct else _transformed(linear, _linear_profile(linear.shape[2]), icc)
+
+
+@lru_cache(maxsize=16)
+def _shaper(icc: bytes) -> Shaper | None:
+    return shaper(icc_file.parse(icc))
 
 
 @lru_cache
-def _linear(channels: int) -> bytes:
+def _linear_profile(channels: int) -> bytes:
     """What LittleCMS converts to: linear sRGB, or linear gray."""
     return icc_file.linear(built_in("sGray" if channels == 1 else "sRGB"))
 
@@ -154,19 +173,3 @@ def _transformed(colour: FloatPixels, source: bytes, target: bytes) -> FloatPixe
     except (RuntimeError, ValueError) as error:
         raise ProfileError(f"LittleCMS cannot use the ICC profile: {error}.") from error
     return result
-
-
-def _srgb_encoded(linear: FloatPixels) -> FloatPixels:
-    """sRGB's curve (IEC 61966-2-1), mirrored below 0."""
-    size = np.abs(linear)
-    curved = np.float32(1.055) * size ** np.float32(1 / 2.4) - np.float32(0.055)
-    encoded: FloatPixels = np.where(size <= np.float32(0.0031308), size * np.float32(12.92), curved)
-    return np.copysign(encoded, linear)
-
-
-def _srgb_decoded(encoded: FloatPixels) -> FloatPixels:
-    """The inverse of sRGB's curve, mirrored below 0."""
-    size = np.abs(encoded)
-    curved = ((size + np.float32(0.055)) / np.float32(1.055)) ** np.float32(2.4)
-    linear: FloatPixels = np.where(size <= np.float32(0.04045), size / np.float32(12.92), curved)
-    return np.copysign(linear, encoded)

@@ -35,7 +35,7 @@ STEP = 4
 NEIGHBOURS = 5
 """A coefficient's energy is averaged over as many blocks in each direction."""
 
-OVERSUBTRACTION = np.float32(1.3)
+OVERSUBTRACTION = np.float32(1.4)
 """Noise energy is taken this much larger than measured: an average of few squares scatters."""
 
 FINE_CHROMA_WINDOW = 7
@@ -169,7 +169,8 @@ def _variances(plane: FloatPixels) -> FloatPixels:
     steeply with frequency and a noise's hardly does, so the coarse coefficients are given no more
     than finer ones suggest.
     """
-    energy = np.median(np.square(_coefficients(_quads(plane))), axis=(0, 1)) / MEDIAN_OF_SQUARE
+    apart = _coefficients(_quads(plane))[::2, ::2]  # blocks that do not overlap
+    energy = np.median(np.square(apart), axis=(0, 1)) / MEDIAN_OF_SQUARE
     at_most = np.where(FREQUENCY < COARSE, energy[FREQUENCY == COARSE].mean(), np.inf)
     at_most = np.minimum(at_most, energy[FREQUENCY >= FINE].mean() * COLOURED_NOISE)
     variances: FloatPixels = np.minimum(energy, at_most).astype(np.float32)

@@ -39,11 +39,13 @@ class Profile:
     Attributes:
         kind: the device class, such as b"mntr".
         space: the colour space, such as b"RGB ".
+        connection: the connection space, b"XYZ " or b"Lab ".
         tags: content by signature.
     """
 
     kind: bytes
     space: bytes
+    connection: bytes
     tags: dict[bytes, bytes]
 
 
@@ -64,7 +66,7 @@ def parse(icc: bytes) -> Profile:
         if start + size > len(icc):
             raise ProfileError("The ICC profile is cut short.")
         tags[signature] = icc[start : start + size]
-    return Profile(icc[12:16], icc[16:20], tags)
+    return Profile(icc[12:16], icc[16:20], icc[20:24], tags)
 
 
 def description(icc: bytes) -> str:
@@ -97,7 +99,7 @@ def linear(icc: bytes) -> bytes:
             hint="Convert the picture to a working space such as Adobe RGB (1998) or ProPhoto RGB.",
         )
     tags = {name: content for name, content in profile.tags.items() if not name.startswith(_TABLES)}
-    return _assembled(icc[:_HEADER], tags | dict.fromkeys(curves, LINEAR))
+    return assembled(icc[:_HEADER], tags | dict.fromkeys(curves, LINEAR))
 
 
 def matrix_profile(
@@ -157,10 +159,10 @@ def _built(name: str, space: bytes, tags: Mapping[bytes, bytes]) -> bytes:
     head = struct.pack(">I4sI4s4s4s12s4s", 0, b"", 0x04400000, b"mntr", space, b"XYZ ", date, b"acsp")
     head = head.ljust(68, b"\0") + _fixed(np.array(D50))
     general = {b"desc": _text(name), b"cprt": _text("CC0"), b"wtpt": _xyz_tag(np.array(D50))}
-    return _assembled(head.ljust(_HEADER, b"\0"), general | dict(tags))
+    return assembled(head.ljust(_HEADER, b"\0"), general | dict(tags))
 
 
-def _assembled(head: bytes, tags: Mapping[bytes, bytes]) -> bytes:
+def assembled(head: bytes, tags: Mapping[bytes, bytes]) -> bytes:
     """A profile with this header, whose size and identifier are brought up to date."""
     table, body = bytearray(len(tags).to_bytes(4, "big")), bytearray()
     places: dict[bytes, int] = {}  # equal contents are stored once, as is usual for curves

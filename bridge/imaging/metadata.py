@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bridge.errors import MetadataMalformed
-from bridge.imaging import exif, jpeg, png, tiff, webp, xmp
-from bridge.imaging.blocks import Blocks
-from bridge.imaging.formats import Format
+from bridge.imaging.containers import exif, jpeg, png, tiff, webp, xmp
+from bridge.imaging.containers.blocks import Blocks
+from bridge.imaging.containers.formats import Format
 from bridge.imaging.image import Metadata
 
 _TIFF, _EXIF = "http://ns.adobe.com/tiff/1.0/", "http://ns.adobe.com/exif/1.0/"
@@ -21,6 +21,8 @@ _READERS: dict[Format, Callable[[memoryview], Blocks]] = {
     Format.TIFF: tiff.blocks,
     Format.WEBP: webp.blocks,
 }
+_LARGEST_PROFILE = 16 << 20  # bytes; press profiles with fine tables have about 4 MiB
+_LARGEST_XMP = 64 << 20  # bytes; a long history of masks and brush strokes has about 10 MiB
 _MAX_DPI = 100_000  # anything beyond is a broken number, not a scanner
 
 
@@ -33,6 +35,10 @@ def read(data: bytes | memoryview, format: Format) -> tuple[Metadata, bytes | No
     blocks = _READERS[format](memoryview(data))
     warnings = list(blocks.warnings)
     block, turned, resolution = _checked_exif(blocks, warnings)
+    profile = blocks.icc or None
+    if profile and len(profile) > _LARGEST_PROFILE:
+        profile = None
+        warnings.append("The ICC profile is larger than any real one and was left out; sRGB is assumed.")
     metadata = Metadata(
         exif=block,
         xmp=_checked_xmp(blocks.xmp, warnings),
@@ -41,7 +47,7 @@ def read(data: bytes | memoryview, format: Format) -> tuple[Metadata, bytes | No
         orientation=turned,
         warnings=tuple(warnings),
     )
-    return metadata, blocks.icc or None
+    return metadata, profile
 
 
 def _checked_exif(
@@ -51,8 +57,8 @@ def _checked_exif(
     if not blocks.exif:
         return None, blocks.orientation, None
     try:
-        known = exif.read(blocks.exif)
         block = exif.without_thumbnail(blocks.exif)
+        known = exif.read(block)  # again: a hostile thumbnail may have lain across a directory
     except MetadataMalformed as error:
         warnings.append(f"The EXIF block is damaged and was left out: {error}")
         return None, blocks.orientation, None
@@ -64,6 +70,8 @@ def _checked_xmp(packet: bytes | None, warnings: list[str]) -> bytes | None:
     if not packet:
         return None
     try:
+        if len(packet) > _LARGEST_XMP:
+            raise MetadataMalformed("It is larger than any editor writes.")
         xmp.parse(packet)
     except MetadataMalformed as error:
         warnings.append(f"The XMP is damaged and was left out: {error}")

@@ -64,19 +64,31 @@ def calmest(energies: Sequence[FloatPixels]) -> FloatPixels:
 def above(values: FloatPixels, floor: FloatPixels | np.float32, window: int) -> FloatPixels:
     """What of `values` stands above noise of a given energy.
 
-    Each value is weighed by 1 - floor / energy (0 if negative), where energy is the mean square in
-    the window around it: the empirical Wiener filter of Lee, PAMI 1980, doi:10.1109/TPAMI.1980.4766994.
+    Each value is weighed by the significance of the mean square in the window around it.
 
     Args:
         values: H x W or H x W x C, float32, mean 0 nearby. Not modified.
         floor: C (or a single number): the noise's mean square.
         window: side of the window in rows and columns.
     """
-    kept = np.square(values)
-    cv2.blur(kept, (window, window), kept, borderType=cv2.BORDER_REFLECT_101)
+    kept = significance(mean_square(values, window), floor)
+    return np.multiply(kept, values, out=kept)
+
+
+def mean_square(values: FloatPixels, window: int) -> FloatPixels:
+    """Mean of the squares in a window around each of H x W (x C) values."""
+    squares = np.square(values)
+    cv2.blur(squares, (window, window), squares, borderType=cv2.BORDER_REFLECT_101)
+    return squares
+
+
+def significance(energy: FloatPixels, floor: FloatPixels | np.float32) -> FloatPixels:
+    """0 to 1: the share of `energy` (modified: becomes the result) that is above `floor`.
+
+    1 - floor / energy where that is positive: the empirical Wiener filter of Lee, PAMI 1980,
+    doi:10.1109/TPAMI.1980.4766994.
+    """
     floor = floor + TINY
-    np.maximum(kept, floor, out=kept)
-    np.divide(floor, kept, out=kept)
-    np.subtract(1, kept, out=kept)
-    np.multiply(kept, values, out=kept)
-    return kept
+    np.maximum(energy, floor, out=energy)
+    np.divide(floor, energy, out=energy)
+    return np.subtract(1, energy, out=energy)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bridge.errors import MetadataMalformed
-from bridge.imaging import xmp
+from bridge.imaging.containers import xmp
 from bridge.imaging.image import Metadata
 
 NAMESPACE = "urn:gpen-enhance:provenance:1.0/"

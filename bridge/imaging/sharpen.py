@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from bridge.imaging.image import FULL_SCALE, FloatPixels, Pixels
-from bridge.imaging.noise import TINY, above, calmest, sample_patches
+from bridge.imaging.noise import TINY, calmest, mean_square, sample_patches, significance
 from bridge.imaging.tiles import Tile, map_tiles
 
 RADIUS = 1.0
@@ -23,9 +23,10 @@ RADIUS = 1.0
 GAIN = 2.0
 """How often the mask is added at amount 100."""
 
-NOISE_WINDOW = 5
-NOISE_OVERSUBTRACTION = np.float32(2.0)
-"""Detail is weighed by what of its energy, in a window of 5 x 5 pixels, is above twice the noise."""
+ACTIVITY_WINDOW = 5
+NOISE_OVERSUBTRACTION = np.float32(1.6)
+"""Sharpening is weighed by how far the variance of luminance in 5 x 5 pixels is above 1.6 times that
+of the noise: an edge shows there far better than in the mask, which is mostly noise itself."""
 
 HALO_WINDOW = 5
 OVERSHOOT = np.float32(0.05)
@@ -38,7 +39,7 @@ LUMINANCE = np.array([[0.2126, 0.7152, 0.0722]], np.float32)
 """Weights of R, G and B, ITU-R BT.709."""
 
 MARGIN = 20
-"""How far a pixel's result looks: 4 by the Gaussian, 2 by the noise window, 12 by the balance, rounded up."""
+"""How far a pixel's result looks: 4 by the Gaussian or the activity, and 12 by the balance, rounded up."""
 
 TILE = 512
 """Side of a tile in pixels."""
@@ -71,7 +72,7 @@ def sharpen(
     """
     if amount == 0:
         return colour
-    floor = _noise_of_detail(colour) * NOISE_OVERSUBTRACTION
+    floor = _calm_activity(colour) * NOISE_OVERSUBTRACTION
     gain = np.float32(GAIN * amount / 100)
 
     def change(part: Tile) -> FloatPixels:
@@ -80,17 +81,25 @@ def sharpen(
     return map_tiles(change, colour, side=tile, threads=threads, cancelled=cancelled)
 
 
-def _noise_of_detail(colour: Pixels) -> np.float32:
-    """Mean square of the noise's share in what `_detail` gives."""
-    energies = [np.mean(np.square(_detail(_luminance(patch)))) for patch in sample_patches(colour)]
-    return np.float32(calmest([energy.reshape(1, 1) for energy in energies])[0, 0])
+def _calm_activity(colour: Pixels) -> np.float32:
+    """The activity that noise alone makes."""
+    means = [np.mean(_activity(_luminance(patch))) for patch in sample_patches(colour)]
+    return np.float32(calmest([mean.reshape(1, 1) for mean in means])[0, 0])
+
+
+def _activity(luminance: FloatPixels) -> FloatPixels:
+    """The variance of luminance in the window around each pixel."""
+    window = (ACTIVITY_WINDOW, ACTIVITY_WINDOW)
+    mean = np.asarray(cv2.blur(luminance, window, borderType=cv2.BORDER_REFLECT_101), np.float32)
+    return mean_square(luminance, ACTIVITY_WINDOW) - np.square(mean, out=mean)
 
 
 def _change(part: Tile, colour: Pixels, floor: np.float32, gain: np.float32) -> FloatPixels:
     """What to add to each channel of one tile."""
     around = part.surrounded(colour, MARGIN)
     luminance = _luminance(around)
-    change = above(_detail(luminance), floor, NOISE_WINDOW)
+    change = significance(_activity(luminance), floor)
+    change *= _mask(luminance)
     change *= gain
     _limit(change, luminance, around)
     change = _balanced(change)[MARGIN:, MARGIN:][: part.height, : part.width]
@@ -104,7 +113,7 @@ def _luminance(colour: Pixels) -> FloatPixels:
     return np.asarray(cv2.transform(colour.astype(np.float32), LUMINANCE), np.float32)
 
 
-def _detail(luminance: FloatPixels) -> FloatPixels:
+def _mask(luminance: FloatPixels) -> FloatPixels:
     """The unsharp mask: what a Gaussian blur takes away."""
     blurred = cv2.GaussianBlur(luminance, (0, 0), RADIUS, borderType=cv2.BORDER_REFLECT_101)
     return luminance - blurred
@@ -144,6 +153,6 @@ def _balanced(change: FloatPixels) -> FloatPixels:
     gained = np.asarray(cv2.blur(brighter, window, borderType=cv2.BORDER_REFLECT_101), np.float32)
     lost = np.asarray(cv2.blur(darker, window, borderType=cv2.BORDER_REFLECT_101), np.float32)
     even = np.minimum(gained, lost)
-    brighter *= even / np.maximum(gained, TINY)
-    darker *= even / np.maximum(lost, TINY)
+    brighter *= even / (gained + TINY)
+    darker *= even / (lost + TINY)
     return np.subtract(brighter, darker, out=brighter)

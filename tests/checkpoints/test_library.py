@@ -70,7 +70,6 @@ def entry(name: str, side: int, licence: str = "strict", **fields: object) -> st
         "side": side,
         "template": "gpen",
         "crop_border": "black",
-        "mask": "face",
         "face_share": 0.5,
     }
     lines = (f"{key} = {json.dumps(value)}" for key, value in (base | fields).items())

@@ -22,8 +22,8 @@ PHOTO = {
 MAIN = {
     271: "Canon",
     272: "EOS R5",
-    315: "Ana Müller",
-    33432: "© Ana",
+    315: "Ana Mueller",
+    33432: "(c) Ana",
     282: IFDRational(300),
     283: IFDRational(300),
     296: 2,
@@ -39,9 +39,10 @@ XMP = (
 ).encode()
 
 
-def exif_block(orientation: int = 1, *, size: tuple[int, int] | None = None) -> bytes:
+def exif_block(orientation: int = 1, *, size: tuple[int, int] | None = None, order: str = "<") -> bytes:
     """An EXIF block with camera, GPS and maker note, written by Pillow."""
     exif = Pillow.Exif()
+    exif.endian = order
     exif.update(MAIN)
     exif[274] = orientation
     exif.get_ifd(34665).update(PHOTO)

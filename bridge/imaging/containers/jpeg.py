@@ -13,10 +13,10 @@ import imagecodecs
 import numpy as np
 
 from bridge.errors import EncodingFailed, ImageError, ImageTruncated, MetadataMalformed, PixelsUnsupported
-from bridge.imaging import exif, photoshop, xmp_extension
-from bridge.imaging.blocks import Blocks
-from bridge.imaging.formats import Format, Header
-from bridge.imaging.image import Pixels
+from bridge.imaging.containers import exif, photoshop, xmp_extension
+from bridge.imaging.containers.blocks import Blocks
+from bridge.imaging.containers.formats import Format, Header
+from bridge.imaging.image import Array, Pixels
 
 EOI, SOS, APP0, APP1, APP2, APP13 = 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xED
 _JFIF, _EXIF, _ICC, _IRB = b"JFIF\0", b"Exif\0\0", b"ICC_PROFILE\0", b"Photoshop 3.0\0"
@@ -109,10 +109,10 @@ def decode(data: memoryview, header: Header) -> Pixels:
     if scans > _MAX_SCANS:
         raise ImageError(f"The JPEG has {scans} scans; no editor writes so many.")
     try:
-        pixels: Pixels = imagecodecs.jpeg8_decode(data)  # type: ignore[arg-type]  # takes any buffer, its stubs forget memoryview
+        pixels: Array = imagecodecs.jpeg8_decode(data)  # type: ignore[arg-type]  # takes any buffer, its stubs forget memoryview
+        return pixels.reshape(header.height, header.width, header.channels)
     except (RuntimeError, ValueError) as error:
         raise ImageError(f"The JPEG is damaged: {error}.") from error
-    return pixels.reshape(header.height, header.width, header.channels)
 
 
 def encode(pixels: Pixels, quality: int) -> bytes:

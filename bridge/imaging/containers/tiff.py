@@ -9,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from bridge.errors import MetadataMalformed
-from bridge.imaging import exif, photoshop
-from bridge.imaging import tiff_layout as tags
-from bridge.imaging.blocks import Blocks
-from bridge.imaging.formats import Header
+from bridge.imaging.containers import exif, photoshop
+from bridge.imaging.containers import tiff_layout as tags
+from bridge.imaging.containers.blocks import Blocks
+from bridge.imaging.containers.formats import Header
+from bridge.imaging.containers.tiff_layout import Layout, read_layout
+from bridge.imaging.containers.tiff_segments import read_samples
 from bridge.imaging.image import FULL_SCALE, Array, Pixels
-from bridge.imaging.tiff_layout import Layout, read_layout
-from bridge.imaging.tiff_segments import read_samples
 
 _BAND = 256  # rows worked on at a time, so that wider intermediate types stay small
 
@@ -68,7 +68,7 @@ def _looked_up(layout: Layout, indices: Array) -> Array:
     """H x W x 3 uint8 from a 16-bit colour map: all its reds, then all greens, then all blues."""
     table = np.zeros((3, 2**layout.bits), np.uint16)
     field = layout.directory.fields.get(tags.COLOUR_MAP)
-    stored = layout.structure.numbers(field)[: table.size] if field else []
+    stored = layout.structure.numbers(field, table.size) if field else []
     table.ravel()[: len(stored)] = stored
     colour: Array = (table.T >> 8).astype(np.uint8)[indices]
     return colour

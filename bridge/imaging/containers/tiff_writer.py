@@ -15,15 +15,15 @@ import imagecodecs
 import numpy as np
 
 from bridge.errors import EncodingFailed, MetadataMalformed
-from bridge.imaging import exif, ifd
-from bridge.imaging import tiff_layout as tags
-from bridge.imaging.blocks import Blocks
-from bridge.imaging.ifd import Field, Tree
+from bridge.imaging.containers import exif, ifd
+from bridge.imaging.containers import tiff_layout as tags
+from bridge.imaging.containers.blocks import Blocks
+from bridge.imaging.containers.ifd import Field, Tree
+from bridge.imaging.containers.tiff_segments import WORKERS
 from bridge.imaging.image import Pixels
-from bridge.imaging.tiff_segments import WORKERS
 
 _STRIP_BYTES = 1 << 19  # enough for the predictor's rows to compress well, small enough to share out
-_LEVEL = 4  # libdeflate: twice as fast as its default of 6 for 0.5 % of the size
+_LEVEL = 1  # libdeflate: the noise of a photo does not compress, however long one tries
 _MAX_FILE = 2**32 - 1  # a classic TIFF counts its bytes with 32 bits
 
 

@@ -16,10 +16,10 @@ import imagecodecs
 import numpy as np
 
 from bridge.errors import ImageError, ImageTruncated
-from bridge.imaging import jpeg
-from bridge.imaging import tiff_layout as tags
+from bridge.imaging.containers import jpeg
+from bridge.imaging.containers import tiff_layout as tags
+from bridge.imaging.containers.tiff_layout import Layout
 from bridge.imaging.image import Array
-from bridge.imaging.tiff_layout import Layout
 
 Packed = bytes | bytearray | memoryview
 WORKERS = min(8, os.cpu_count() or 1)  # the codecs release the interpreter's lock

@@ -99,10 +99,11 @@ class Structure:
         following = self._number(end, inline) if len(self.data) >= end + inline else 0
         return Directory(fields, following, whole=len(fields) == count)
 
-    def numbers(self, field: Field) -> list[int] | list[float]:
-        """The field's values; a rational as two numbers."""
-        code, _ = _LAYOUT[field.kind]
-        values: list[int] | list[float] = np.frombuffer(field.value, self.order + code).tolist()
+    def numbers(self, field: Field, most: int = -1) -> list[int] | list[float]:
+        """The field's values, or the first so many; a rational as two numbers."""
+        code, each = _LAYOUT[field.kind]
+        count = field.count * each if most < 0 else min(most, field.count * each)
+        values: list[int] | list[float] = np.frombuffer(field.value, self.order + code, count).tolist()
         return values
 
     def number(self, fields: Mapping[int, Field], tag: int, default: int = 0) -> int:
@@ -110,7 +111,7 @@ class Structure:
         field = fields.get(tag)
         if field is None or not field.count or field.kind in (FLOAT, 12):
             return default
-        return int(self.numbers(field)[0])
+        return int(self.numbers(field, 1)[0])
 
     def _number(self, at: int, size: int) -> int:
         if at < 0 or at + size > len(self.data):

@@ -6,9 +6,10 @@ XMP Specification Part 3 (Adobe, 2020), section 1.1.3.1. What is moved is moved 
 from __future__ import annotations
 
 import hashlib
+from itertools import groupby
 
 from bridge.errors import MetadataMalformed
-from bridge.imaging import xmp
+from bridge.imaging.containers import xmp
 
 _NOTE = "http://ns.adobe.com/xmp/note/"
 _HAS_EXTENSION = (_NOTE, "HasExtendedXMP")
@@ -80,10 +81,8 @@ def split(packet: bytes, limit: int) -> tuple[bytes, bytes, str]:
 def _extension(packet: xmp.Packet, moved: list[xmp.Property]) -> bytes:
     """A document of the moved properties; each keeps the prefixes of the description it stood in."""
     parts = [b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="%s">\n' % xmp.RDF.encode()]
-    for description in packet.descriptions:
-        mine = [p for p in moved if description.start < p.start < description.end]
-        if not mine:
-            continue
+    for index, group in groupby(moved, key=lambda p: p.description):
+        description, mine = packet.descriptions[index], list(group)
         scope = {prefix: uri for prefix, uri in description.scope.items() if prefix and prefix != "rdf"}
         parts.append(b'<rdf:Description rdf:about="%s"' % packet.about)
         parts += [b' xmlns:%s="%s"' % (p.encode(), xmp.escaped(u)) for p, u in sorted(scope.items())]

@@ -7,6 +7,7 @@ to entity bombs, is refused; XML is parsed by expat and never serialised again.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from html import escape, unescape
@@ -39,6 +40,7 @@ class Property:
         start, end: the bytes of the whole attribute (with the space before it) or element.
         inner: the bytes of the value alone, without quotes; None where it is structured.
         attribute: whether it is written as an attribute.
+        description: index of the description that it stands in.
     """
 
     name: Name
@@ -46,6 +48,7 @@ class Property:
     end: int
     inner: tuple[int, int] | None
     attribute: bool
+    description: int
 
 
 @dataclass
@@ -123,7 +126,7 @@ class _Reader:
             raise MetadataMalformed("The XMP has a tag without end.")
         if self._open:
             self._open[-1] = (*self._open[-1][:3], True)
-        self._scopes.append(self._scopes[-1] | self._declared)
+        self._scopes.append(self._scopes[-1] | self._declared if self._declared else self._scopes[-1])
         self._declared = {}
         self._open.append((name, start, tag.end(), False))
         if name == (RDF, "RDF") and not self._rdf_depth:
@@ -144,7 +147,7 @@ class _Reader:
                     self.packet.about = self.packet.data[slice(*inner)]
                 continue
             self.packet.properties.append(
-                Property((namespace, local), found.start(), found.end(), inner, True)
+                Property((namespace, local), found.start(), found.end(), inner, True, self._here)
             )
 
     def _end(self, _qualified: str) -> None:
@@ -169,7 +172,11 @@ class _Reader:
         elif self._rdf_depth and depth == 1 and self._in_description():
             simple = not has_children and end != tag_end
             inner = (tag_end, inner_end) if simple else None
-            self.packet.properties.append(Property(name, start, end, inner, False))
+            self.packet.properties.append(Property(name, start, end, inner, False, self._here))
+
+    @property
+    def _here(self) -> int:
+        return len(self.packet.descriptions) - 1
 
     def _in_description(self) -> bool:
         return bool(self._open) and self._open[-1][0] == (RDF, "Description")
@@ -239,24 +246,21 @@ def with_properties(
     description = b'<rdf:Description xmlns:rdf="%s" rdf:about="%s"%s%s/>\n' % (
         RDF.encode(), found.about, declared, attributes,
     )  # fmt: skip
-    gone = [(known.start, known.end, b"") for known in found.properties if known.name in names]
-    return spliced(found.data, [*_with_emptied(found, gone), (found.close, found.close, description)])
+    gone = [known for known in found.properties if known.name in names]
+    return spliced(found.data, [*_removals(found, gone), (found.close, found.close, description)])
 
 
-def _with_emptied(packet: Packet, gone: list[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
-    """The removals, widened to whole descriptions where nothing else was in one."""
-    changes = []
-    for description in packet.descriptions:
-        inside = [p for p in packet.properties if description.start < p.start < description.end]
-        removed = [change for change in gone if description.start < change[0] < description.end]
-        if inside and len(inside) == len(removed):
-            end = description.end
-            while packet.data[end : end + 1].isspace():
-                end += 1
-            changes.append((description.start, end, b""))
-        else:
-            changes += removed
-    return changes
+def _removals(packet: Packet, gone: list[Property]) -> list[tuple[int, int, bytes]]:
+    """Cuts that take these properties out; a description that had nothing else goes as a whole."""
+    left = Counter(known.description for known in packet.properties)
+    left.subtract(known.description for known in gone)
+    cuts = []
+    for index in {known.description for known in gone if not left[known.description]}:
+        description, end = packet.descriptions[index], packet.descriptions[index].end
+        while packet.data[end : end + 1].isspace():
+            end += 1
+        cuts.append((description.start, end, b""))
+    return cuts + [(known.start, known.end, b"") for known in gone if left[known.description]]
 
 
 def spliced(data: bytes, changes: Iterable[tuple[int, int, bytes]]) -> bytes:

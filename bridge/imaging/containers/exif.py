@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from bridge.errors import MetadataMalformed
-from bridge.imaging import ifd
-from bridge.imaging.ifd import Directory, Field, Structure, Tree
+from bridge.imaging.containers import ifd
+from bridge.imaging.containers.ifd import Directory, Field, Structure, Tree
 
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
-PHOTO, GPS, INTEROPERABILITY, MAKER_NOTE, USER_COMMENT = 34665, 34853, 40965, 37500, 37510
+PHOTO, GPS, INTEROPERABILITY, MAKER_NOTE = 34665, 34853, 40965, 37500
 PIXEL_WIDTH, PIXEL_HEIGHT = 40962, 40963
 _THUMBNAIL, _THUMBNAIL_BYTES = 513, 514
 _RESOLUTION = {X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}
@@ -91,7 +91,7 @@ def dots_per_inch(structure: Structure, fields: Mapping[int, Field]) -> tuple[fl
         field = fields.get(tag)
         if scale is None or field is None or field.kind != ifd.RATIONAL or not field.count:
             return None
-        numerator, denominator = structure.numbers(field)[:2]
+        numerator, denominator = structure.numbers(field, 2)
         if not numerator or not denominator:
             return None
         found.append(numerator / denominator * scale)

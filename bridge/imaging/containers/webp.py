@@ -12,10 +12,10 @@ import imagecodecs
 import numpy as np
 
 from bridge.errors import EncodingFailed, ImageError, ImageTruncated, PixelsUnsupported
-from bridge.imaging import exif
-from bridge.imaging.blocks import Blocks
-from bridge.imaging.formats import Format, Header
-from bridge.imaging.image import Pixels
+from bridge.imaging.containers import exif
+from bridge.imaging.containers.blocks import Blocks
+from bridge.imaging.containers.formats import Format, Header
+from bridge.imaging.image import Array, Pixels
 
 ICC, ALPHA, EXIF, XMP, ANIMATED = 0x20, 0x10, 0x08, 0x04, 0x02  # the flags of VP8X
 _MAX_CHUNKS = 10_000
@@ -96,13 +96,13 @@ def decode(data: memoryview, header: Header) -> Pixels:
         ImageError: damaged.
     """
     try:
-        pixels: Pixels = imagecodecs.webp_decode(
+        pixels: Array = imagecodecs.webp_decode(
             data,  # type: ignore[arg-type]  # takes any buffer, its stubs forget memoryview
             hasalpha=header.channels == 4,
         )
+        return pixels.reshape(header.height, header.width, header.channels)
     except (RuntimeError, ValueError) as error:
         raise ImageError(f"The WebP is damaged: {error}.") from error
-    return pixels.reshape(header.height, header.width, header.channels)
 
 
 def encode(pixels: Pixels, quality: int) -> bytes:

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from bridge.imaging import metadata
+from bridge.imaging.codecs import Format, decode, encode
+from bridge.imaging.containers import jpeg
+from bridge.imaging.containers.blocks import Blocks
+from bridge.imaging.image import Image, Metadata
+from tests.imaging.samples import IPTC, XMP, exif_block, pixels, with_thumbnail
+
+
+def picture_with(blocks: Blocks) -> bytes:
+    """A JPEG with these blocks, whatever is in them."""
+    plain = encode(Image(pixels(4, 6, 3, "uint8")), Format.JPEG).data
+    return jpeg.embed(plain, blocks)[0]
+
+
+@pytest.mark.parametrize("container", list(Format))
+def test_what_is_embedded_is_read_without_decoding(container: Format) -> None:
+    riding = Metadata(exif=exif_block(), xmp=XMP, iptc=None if container is Format.WEBP else IPTC)
+    data = encode(Image(pixels(4, 4, 3, "uint8"), None, riding), container).data
+    found, profile = metadata.read(data, container)
+    assert profile is None
+    assert (found.xmp, found.iptc, found.orientation, found.warnings) == (XMP, riding.iptc, 1, ())
+    assert found.dots_per_inch == (300, 300)  # stated by the EXIF block
+
+
+@pytest.mark.parametrize(
+    ("blocks", "lost"),
+    [
+        (Blocks(exif=b"not a TIFF structure"), "EXIF"),
+        (Blocks(exif=b"II*\0\xff\xff\xff\x7f"), "EXIF"),
+        (Blocks(exif=b"II*\0\x08\0\0\0\xff\xff"), "EXIF"),
+        (Blocks(xmp=b"<x:xmpmeta"), "XMP"),
+        (Blocks(xmp=b'<!DOCTYPE a [<!ENTITY b "c">]>' + XMP), "XMP"),
+    ],
+)
+def test_a_broken_block_costs_a_warning_and_not_the_picture(blocks: Blocks, lost: str) -> None:
+    found = decode(picture_with(blocks), max_megapixels=1)
+    assert found.pixels.shape == (4, 6, 3)
+    assert found.metadata.exif is None
+    assert found.metadata.xmp is None
+    assert lost in found.metadata.warnings[0]
+
+
+def test_the_thumbnail_of_a_file_is_dropped() -> None:
+    found = decode(picture_with(Blocks(exif=with_thumbnail(exif_block()))), max_megapixels=1)
+    assert found.metadata.exif is not None
+    assert found.metadata.exif.startswith(exif_block())
+    assert b"\xff\xd8" not in found.metadata.exif
+
+
+def test_a_thumbnail_that_lies_across_a_directory_costs_the_block_only() -> None:
+    block = bytearray(with_thumbnail(exif_block(6)))
+    link = 10 + 12 * int.from_bytes(block[8:10], "little")
+    preview = int.from_bytes(block[link : link + 4], "little")
+    gps = block.index((34853).to_bytes(2, "little")) + 8
+    at = len(block) - 200
+    block[gps : gps + 4] = (at + 4).to_bytes(4, "little")
+    block[at : at + 6] = b"\xff\xd8\0\0\1\0"
+    for entry, value in ((1, at), (2, 100)):
+        place = preview + 2 + 12 * entry + 8
+        block[place : place + 4] = value.to_bytes(4, "little")
+    found = decode(picture_with(Blocks(exif=bytes(block))), max_megapixels=1)
+    assert found.pixels.size == 4 * 6 * 3
+
+
+def test_a_broken_resolution_is_none() -> None:
+    found = decode(picture_with(Blocks(dots_per_inch=(0.4, 1e9))), max_megapixels=1)
+    assert found.metadata.dots_per_inch == (1, 65535)  # as far as JFIF goes
+    png = encode(Image(pixels(2, 2, 3, "uint8"), None, Metadata(dots_per_inch=(1e7, 1e7))), Format.PNG).data
+    assert decode(png, max_megapixels=1).metadata.dots_per_inch is None
