@@ -83,9 +83,12 @@ class InferenceNetwork(nn.Module):
 
         CPUs get Winograd's for the widest convolutions; elsewhere the vendor's library chooses by itself.
         """
-        self.to(device)
+        on_cpu = torch.device(device).type == "cpu"
+        # Weights in the memory format of the pictures, or they would be rearranged in every pass.
+        layout = torch.channels_last if on_cpu else torch.contiguous_format
+        self.to(device).to(memory_format=layout)  # type: ignore[call-overload]  # torch's stub lacks it
         for level in self.levels:
-            cast("_Level", level).settle(on_cpu=torch.device(device).type == "cpu")
+            cast("_Level", level).settle(on_cpu=on_cpu)
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
@@ -103,7 +106,7 @@ class InferenceNetwork(nn.Module):
         latent = self.mapping(self.normalise(self.lowest_to_style(x.flatten(1))))
         feature = features.pop()
         x = _canvas(feature, self.lowest.out_channels, border=0)
-        self.lowest(self.constant.expand(len(x), -1, -1, -1), latent, feature, out=x)
+        self.lowest(self.constant.repeat(len(x), 1, 1, 1), latent, feature, out=x)
         picture: Tensor = self.lowest_rgb(x, latent, None)
         for level in self.levels:
             x, picture = level(x, latent, features.pop(), picture)
@@ -174,24 +177,24 @@ class _Block(nn.Module):
         self.winograd: WinogradConv | None = None
 
     def forward(self, x: Tensor, latent: Tensor, feature: Tensor, out: Tensor) -> None:
-        """x: N x I x H x W, bordered by zeros unless this upsamples; out: N x 2O x H' x W'."""
+        """x: N x I x H x W, bordered by zeros unless this upsamples, used up; out: N x 2O x H' x W'."""
         style = self.modulation(latent)
         demodulation = torch.rsqrt(style.square() @ self.energy.t() + EPSILON)
         convolved, remembered = out.chunk(2, dim=1)
         bias, skip_bias = self.bias.chunk(2)
-        if self.winograd is not None:
-            amplify, offset = demodulation[0], bias.flatten()
-
-            def finish(y: Tensor) -> None:
-                functional.leaky_relu_(torch.addcmul(offset, y, amplify, out=y), SLOPE)
-
-            self.winograd(_height_width_channels(x), style[0], finish, out=_height_width_channels(convolved))
-        else:
-            y = self.conv(x * style[:, :, None, None])
-            torch.addcmul(bias, y, demodulation[:, :, None, None], out=convolved)
-            functional.leaky_relu_(convolved, SLOPE)
         torch.addcmul(skip_bias, feature, self.gain, out=remembered)
+        if self.winograd is None:
+            y = self.conv(x.mul_(style[:, :, None, None]))
+            torch.addcmul(bias, y, demodulation[:, :, None, None], out=convolved)
+            functional.leaky_relu_(out, SLOPE)
+            return
         functional.leaky_relu_(remembered, SLOPE)
+        offset, amplify = bias.flatten(), demodulation[0]
+
+        def finish(y: Tensor) -> None:
+            functional.leaky_relu_(torch.addcmul(offset, y, amplify, out=y), SLOPE)
+
+        self.winograd(_height_width_channels(x), style[0], finish, out=_height_width_channels(convolved))
 
 
 class _Plain(nn.Module):
