@@ -24,6 +24,7 @@ from bridge.imaging.image import Image, Metadata
 from bridge.imaging.profiles import named_profile
 from bridge.pipeline import CROPS_AT_ONCE, Tools, enhance, enhance_file, find_faces
 from bridge.presets import Mode, Output, Parameters
+from tests.imaging.samples import IPTC, XMP, exif_block, facts
 
 LICENCE = Licence("test", "Test", "None.", consent=False, commercial=True)
 ENTRY = Entry(
@@ -396,3 +397,29 @@ def test_float_pictures_with_highlights_above_white_keep_them() -> None:
     after = enhance(Image(photo), FACES_ALONE, tools(), faces=[face(60, 50, 60)]).image.pixels
     assert after.dtype == np.float32
     assert after[48:52, 58:62].min() > 3.3
+
+
+@pytest.mark.slow
+def test_promises_1_and_3_on_a_large_camera_file() -> None:
+    """6,000 x 4,000, 16 bit, ProPhoto RGB, with EXIF, GPS, IPTC, XMP and resolution."""
+    small = noise(400, 600, 3, np.uint16, seed=9)
+    pixels = cv2.resize(small, (6000, 4000), interpolation=cv2.INTER_CUBIC).astype(np.uint16)
+    metadata = Metadata(exif=exif_block(), xmp=XMP, iptc=IPTC, dots_per_inch=(300.0, 300.0))
+    before = Image(pixels, named_profile("ProPhoto RGB"), metadata)
+    file = encode(before, Format.TIFF).data
+    faces = [face(1500, 1800, 1500), face(4300, 1500, 900)]
+    result = enhance_file(file, FACES_ALONE, Output(), tools(), faces=faces)
+    after = decode(result.data, max_megapixels=250)
+    assert after.pixels.dtype == np.uint16
+    assert after.icc == before.icc
+    assert after.metadata.iptc == IPTC
+    assert after.metadata.dots_per_inch == (300.0, 300.0)
+    assert after.metadata.xmp is not None
+    assert b"bride &amp; groom" in after.metadata.xmp
+    assert facts(after.metadata.exif) == facts(before.metadata.exif)
+    mask = enhance(before, FACES_ALONE, tools(), faces=faces, with_mask=True).mask
+    assert mask is not None
+    outside = mask[..., 0] == 0
+    assert 0.85 < outside.mean() < 0.99
+    assert (after.pixels[outside] == pixels[outside]).all()
+    assert (after.pixels[~outside] != pixels[~outside]).any()
