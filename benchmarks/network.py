@@ -1,0 +1,111 @@
+"""The network's forms side by side: how fast, how close, under which allocator.
+
+    python -m benchmarks.network [--size 512] [--rounds 5] [--threads N]
+
+`plain` builds a weight for each sample and runs grouped convolutions and 4 x 4 FIR filters by their
+definition, as the research code does where its CUDA kernels do not load. `trainable` is `GPEN`
+without gradients, `folded` what serves. The weights are seeded noise: they cost the same as real ones.
+
+The forms take turns, so that a busy machine slows all of them; medians are printed, of the wall
+clock and of the processor time (user and system, which another program's load disturbs less).
+Everything is measured twice, each time in a fresh process: with the allocator as it comes, and with
+`bridge.engine.device.keep_large_buffers`, as the engine runs on glibc.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from bridge.engine.device import choose, keep_large_buffers
+from bridge.network import plain
+from bridge.network.architecture import Architecture
+from bridge.network.gpen import GPEN
+from bridge.network.inference import fold
+
+ALLOCATORS = {
+    "default": "the system's allocator as it comes",
+    "keep": "keep_large_buffers: glibc mallopt, M_MMAP_THRESHOLD 1 GiB, M_TRIM_THRESHOLD 2 GiB, one arena",
+}
+
+
+def measure(size: int, rounds: int, threads: int) -> None:
+    """Print one table for this process's allocator."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    network = GPEN(published_architecture(size)).eval()
+    with torch.no_grad():
+        # Every weight at work, so that a folding error cannot hide behind a zero.
+        for name, parameter in network.named_parameters():
+            if name.endswith("bias"):
+                parameter.normal_(1.0 if "modulation" in name else 0.0, 0.3)
+    folded = fold(network)
+    x = torch.rand(1, 3, size, size) * 2 - 1
+    channels_last = x.contiguous(memory_format=torch.channels_last)
+    forms: dict[str, Callable[[], Tensor]] = {
+        "plain": lambda: plain.restore(network, x),
+        "trainable": lambda: network(channels_last),
+        "folded": lambda: folded(x),
+    }
+    wall: dict[str, list[float]] = {name: [] for name in forms}
+    processor: dict[str, list[float]] = {name: [] for name in forms}
+    with torch.inference_mode():
+        answers = {name: form() for name, form in forms.items()}  # the warm-up
+        for _ in range(rounds):
+            for name, form in forms.items():
+                wall_before, processor_before = time.perf_counter(), time.process_time()
+                form()
+                wall[name].append(time.perf_counter() - wall_before)
+                processor[name].append(time.process_time() - processor_before)
+    spread = float(answers["plain"].std())
+    print("| form | wall s | times plain | processor s | times plain | largest difference from plain |")
+    print("|---|---|---|---|---|---|")
+    for name in forms:
+        wall_median, processor_median = statistics.median(wall[name]), statistics.median(processor[name])
+        wall_ratio = statistics.median(wall["plain"]) / wall_median
+        processor_ratio = statistics.median(processor["plain"]) / processor_median
+        difference = float((answers[name] - answers["plain"]).abs().max())
+        print(
+            f"| {name} | {wall_median:.2f} | {wall_ratio:.2f} | {processor_median:.2f} "
+            f"| {processor_ratio:.2f} | {difference:.1e} |"
+        )
+    print(f"\n{rounds} rounds, {threads} threads; outputs have a standard deviation of {spread:.1f}.\n")
+
+
+def published_architecture(size: int) -> Architecture:
+    """The published network of that size."""
+    return Architecture.from_multipliers(size, *((1, 0.5) if size <= 256 else (2, 1)))
+
+
+def main() -> None:
+    """Measure under both allocators, or under the one that is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=choose("cpu").threads)
+    parser.add_argument("--allocator", choices=ALLOCATORS, help="measure only this one, in this process")
+    options = parser.parse_args()
+    if options.allocator is None:
+        load = f", load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+        print(f"torch {torch.__version__}, {choose('cpu').title}, {platform.platform()}{load}\n")
+        for allocator in ALLOCATORS:
+            arguments = [sys.executable, "-m", "benchmarks.network", *sys.argv[1:], "--allocator", allocator]
+            subprocess.run(arguments, check=True)  # noqa: S603 (this very program)
+        return
+    if options.allocator == "keep":
+        keep_large_buffers()
+    print(f"Allocator: {ALLOCATORS[options.allocator]}\n")
+    measure(options.size, options.rounds, options.threads)
+
+
+if __name__ == "__main__":
+    main()
