@@ -147,6 +147,20 @@ class OriginRefused(BridgeError):
     default_hint = "Use the console that the bridge serves itself."
 
 
+class OwnerOnly(BridgeError):
+    code = "owner_only"
+    title = "Only the owner of the bridge may do this"
+    status = 403
+    default_hint = "Do it on the computer where the bridge runs."
+
+
+class ClientUnknown(BridgeError):
+    code = "client_unknown"
+    title = "No paired client has this id"
+    status = 404
+    default_hint = "List the paired clients again."
+
+
 class PairingFailed(BridgeError):
     code = "pairing_failed"
     title = "The pairing code is wrong or has expired"

@@ -127,6 +127,7 @@ def enhance_file(
     *,
     preset: str | None = None,
     faces: Sequence[Face] | None = None,
+    with_mask: bool = False,
     urgent: bool = True,
     cancelled: threading.Event | None = None,
     stages: Stages | None = None,
@@ -144,7 +145,14 @@ def enhance_file(
     with stages.stage("decode"):
         image = decode(data, max_megapixels=tools.max_megapixels)
     enhancement = enhance(
-        image, parameters, tools, faces=faces, urgent=urgent, cancelled=cancelled, stages=stages
+        image,
+        parameters,
+        tools,
+        faces=faces,
+        with_mask=with_mask,
+        urgent=urgent,
+        cancelled=cancelled,
+        stages=stages,
     )
     format_ = sniff(data) if output.format == "same" else Format(output.format)
     with stages.stage("encode"):

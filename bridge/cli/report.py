@@ -1,0 +1,46 @@
+"""What every verb says in the same way: JSON, tables, and a failure in three lines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bridge.errors import BridgeError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")]
+
+people = Console(highlight=False)
+"""Standard output, for people."""
+notices = Console(stderr=True, highlight=False)
+"""Standard error: progress and failures, never part of the result."""
+
+
+def print_json(content: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+
+
+def described(error: BridgeError) -> dict[str, str]:
+    """A failure as it appears in JSON."""
+    return {"code": error.code, "title": error.title, "detail": error.detail, "hint": error.hint}
+
+
+@contextmanager
+def reported(as_json: bool) -> Iterator[None]:
+    """Turn a named failure into its report and exit status 1."""
+    try:
+        yield
+    except BridgeError as error:
+        if as_json:
+            print_json({"error": described(error)})
+        else:
+            notices.print(f"[bold red]{error.title}[/]", markup=True)
+            notices.print(error.detail, markup=False)
+            notices.print(error.hint, style="dim", markup=False)
+        raise typer.Exit(1) from error

@@ -1,0 +1,232 @@
+"""The messages about the bridge itself: how it is, what it can do, presets, checkpoints, clients."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from bridge.presets import Parameters, Preset
+from bridge.protocol.message import Answer, Question, Seconds
+
+
+class Problem(Answer):
+    """RFC 9457, with the members that a client acts on.
+
+    Attributes:
+        code: stable, snake_case; docs/protocol.md lists all.
+        hint: what a person can do about it.
+        retryable: whether the same request may succeed later.
+        instance: names this occurrence; the log has it too.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    hint: str
+    retryable: bool
+    instance: str
+
+
+class Health(Answer):
+    """Liveness; all that a stranger learns."""
+
+    service: Literal["gpen-bridge"] = "gpen-bridge"
+    status: Literal["ok", "starting", "degraded"]
+    version: str
+    protocol: int
+
+
+class Reason(Answer):
+    """Why the bridge is not ready: an error's code and what happened."""
+
+    code: str
+    detail: str
+
+
+class Ready(Answer):
+    """Readiness; true only after the self-test."""
+
+    ready: bool
+    reasons: tuple[Reason, ...] = ()
+
+
+class Limits(Answer):
+    """What one request may carry."""
+
+    max_megapixels: float
+    max_upload_bytes: int
+    max_json_bytes: int
+    max_requests: int
+
+
+class LicenceState(Answer):
+    """Terms of a checkpoint.
+
+    Attributes:
+        terms: the whole text, to be shown before consent.
+        commercial: whether paid work is allowed.
+        accepted: this user has accepted them, or there is nothing to accept.
+    """
+
+    title: str
+    terms: str
+    commercial: bool
+    accepted: bool
+
+
+class TransferState(Answer):
+    """A download under way, `done` of `total` bytes, or ended with a problem."""
+
+    done: int
+    total: int | None = None
+    problem: Reason | None = None
+
+
+class CheckpointState(Answer):
+    """A checkpoint that is known.
+
+    Attributes:
+        summary: what to expect of it.
+        side: of the network's square input, in pixels.
+        bytes: length of the published file, where that is known.
+    """
+
+    name: str
+    title: str
+    summary: str
+    side: int
+    bytes: int | None = None
+    sha256: str | None = None
+    licence: LicenceState
+    bundled: bool
+    installed: bool
+    transfer: TransferState | None = None
+
+
+class Capabilities(Answer):
+    """What this bridge can do now."""
+
+    version: str
+    protocol: int
+    device: str | None
+    checkpoints: tuple[CheckpointState, ...]
+    presets: tuple[Preset, ...]
+    modes: tuple[str, ...]
+    formats: tuple[str, ...]
+    limits: Limits
+
+
+class StageStats(Answer):
+    """How long a stage takes."""
+
+    count: int
+    seconds: Seconds
+    mean: Seconds
+
+
+class Stats(Answer):
+    """Since the bridge started.
+
+    Attributes:
+        images: pictures by outcome: `done` or an error code.
+        images_per_hour: finished pictures, over the time since the start.
+    """
+
+    uptime_seconds: Seconds
+    in_flight: int
+    images: dict[str, int]
+    faces: int
+    images_per_hour: float
+    stages: dict[str, StageStats]
+
+
+class PresetBody(Question):
+    """`PUT /v1/presets/{name}`."""
+
+    parameters: Parameters
+
+
+class PresetList(Answer):
+    """Built-in presets first, then the user's by name."""
+
+    presets: tuple[Preset, ...]
+
+
+class CheckpointList(Answer):
+    """Installed and known checkpoints."""
+
+    checkpoints: tuple[CheckpointState, ...]
+
+
+class CheckpointRequest(Question):
+    """`POST /v1/checkpoints`: fetch one that is known, or take in a file.
+
+    Attributes:
+        download: a known checkpoint's name.
+        file: name of a file in the exchange folder.
+        name: what an imported file of one's own shall be called.
+        accept_licence: the owner read the terms and agrees.
+    """
+
+    download: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    file: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    name: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    accept_licence: bool = False
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.download is None) == (self.file is None):
+            raise ValueError("give either `download` or `file`")
+        return self
+
+
+class CancelResult(Answer):
+    """The request was told to stop; it ends at its next face or stage."""
+
+    cancelled: bool = True
+
+
+class PairRequest(Question):
+    """`POST /v1/pair`.
+
+    Attributes:
+        code: as the bridge shows it; case, spaces and hyphens do not matter.
+        client: which program: lightroom, photoshop, console, ...
+        name: what the owner will see in the list of clients.
+    """
+
+    code: Annotated[str, Field(min_length=1, max_length=32)]
+    client: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class PairResult(Answer):
+    """The token is shown this once; the bridge keeps only its hash."""
+
+    token: str
+    client_id: str
+
+
+class PairCode(Answer):
+    """A code to type into a plug-in."""
+
+    code: str
+    seconds: Seconds
+
+
+class ClientState(Answer):
+    """A paired client."""
+
+    client_id: str
+    client: str
+    name: str
+    paired_at: str
+
+
+class ClientList(Answer):
+    """Paired clients, oldest first."""
+
+    clients: tuple[ClientState, ...]

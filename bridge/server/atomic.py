@@ -1,0 +1,48 @@
+"""Small files that appear whole or not at all, and files that are for the owner's eyes only."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from bridge.errors import OutputError
+
+
+def write_file(path: Path, data: bytes, *, private: bool = False) -> None:
+    """Write beside the target, flush to the disk, then rename over it.
+
+    Args:
+        private: only the owner may read it (mode 0600). On Windows the mode means nothing; there
+            the file inherits the access list of the user's profile folder: the user, SYSTEM and
+            the administrators, who could read it in any case.
+
+    Raises:
+        OutputError: the folder is missing, read-only or full; the target is unchanged.
+    """
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
+    try:
+        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600 if private else 0o666)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise OutputError(f"{path} could not be written: {error.strerror or error}.") from error
+
+
+def private_folder(path: Path) -> None:
+    """Make a folder that only the owner may enter (mode 0700), parents included.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path} could not be made: {error.strerror or error}.") from error
+
+
+_BINARY = getattr(os, "O_BINARY", 0)

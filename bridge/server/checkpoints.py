@@ -1,0 +1,182 @@
+"""Checkpoints that are known, installed or on their way; serves /v1/checkpoints.
+
+Which bytes are trusted is decided in `bridge/checkpoints`; here are only the routes and
+the downloads under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from bridge.errors import (
+    BridgeError,
+    Cancelled,
+    CheckpointError,
+    CheckpointForeign,
+    CheckpointHashMismatch,
+    CheckpointTruncated,
+    CheckpointUnknown,
+    CheckpointUnsafe,
+    InvalidRequest,
+    LicenceNotAccepted,
+    NotReady,
+    OutputError,
+)
+from bridge.protocol.service import (
+    CheckpointList,
+    CheckpointRequest,
+    CheckpointState,
+    LicenceState,
+    Reason,
+    TransferState,
+)
+from bridge.server.log import LOG, Log
+from bridge.server.parts import READINESS
+from bridge.server.route import PLACES, Access, Route, answer
+
+if TYPE_CHECKING:
+    from bridge.checkpoints import Checkpoints, Progress
+
+
+class Transfers:
+    """Downloads under way, by checkpoint; one that failed stays listed until it is begun again."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._states: dict[str, TransferState] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._stopping = threading.Event()
+
+    def begin(self, checkpoints: Checkpoints, name: str) -> None:
+        """Download in the background, unless that is going on already; terms must be accepted."""
+        if name not in self._tasks:
+            self._states[name] = TransferState(done=0, total=checkpoints.entry(name).bytes)
+            self._tasks[name] = asyncio.get_running_loop().create_task(self._pull(checkpoints, name))
+
+    def of(self, name: str) -> TransferState | None:
+        """How far a download is; None when there is none."""
+        return self._states.get(name)
+
+    async def close(self) -> None:
+        """Stop all downloads; what they have is continued by the next one."""
+        self._stopping.set()
+        await asyncio.gather(*self._tasks.values())
+
+    async def _pull(self, checkpoints: Checkpoints, name: str) -> None:
+        def on_progress(progress: Progress) -> None:
+            if self._stopping.is_set():
+                raise Cancelled
+            self._states[name] = TransferState(done=progress.done, total=progress.total)
+
+        try:
+            await asyncio.to_thread(checkpoints.pull, name, True, on_progress)
+        except BridgeError as error:
+            problem = Reason(code=error.code, detail=error.detail)
+            self._states[name] = self._states[name].model_copy(update={"problem": problem})
+            self._log.logger.warning("download failed", checkpoint=name, code=error.code, detail=error.detail)
+        else:
+            del self._states[name]
+            self._log.logger.info("downloaded", checkpoint=name)
+        finally:
+            del self._tasks[name]
+
+
+TRANSFERS = web.AppKey("transfers", Transfers)
+
+
+def states(checkpoints: Checkpoints, transfer_of: Callable[[str], TransferState | None]) -> CheckpointList:
+    """All known checkpoints; reads the weights folder."""
+    installed = {entry.name for entry in checkpoints.installed()}
+    return CheckpointList(
+        checkpoints=tuple(
+            CheckpointState(
+                name=entry.name,
+                title=entry.title,
+                summary=entry.summary,
+                side=entry.side,
+                bytes=entry.bytes,
+                sha256=entry.sha256,
+                licence=LicenceState(
+                    title=entry.licence.title,
+                    terms=entry.licence.terms,
+                    commercial=entry.licence.commercial,
+                    accepted=checkpoints.has_accepted(entry.name),
+                ),
+                bundled=entry.bundled,
+                installed=entry.name in installed,
+                transfer=transfer_of(entry.name),
+            )
+            for entry in checkpoints.entries()
+        )
+    )
+
+
+async def list_checkpoints(request: web.Request) -> web.StreamResponse:
+    """Installed and known checkpoints with their licences, and downloads under way."""
+    checkpoints = request.app[READINESS].parts().checkpoints
+    return answer(await asyncio.to_thread(states, checkpoints, request.app[TRANSFERS].of))
+
+
+async def add_checkpoint(request: web.Request) -> web.StreamResponse:
+    """Download a known checkpoint in the background, or import a file; terms must be accepted."""
+    asked = CheckpointRequest.parse_json(await request.read())
+    checkpoints = request.app[READINESS].parts().checkpoints
+    if asked.download is not None:
+        entry = checkpoints.entry(asked.download)
+        if not (asked.accept_licence or checkpoints.has_accepted(entry.name)):
+            raise LicenceNotAccepted(f"{entry.title}: {entry.licence.title}. {entry.licence.terms.strip()}")
+        request.app[TRANSFERS].begin(checkpoints, entry.name)
+    elif asked.file is not None:
+        path = await asyncio.to_thread(exchanged, request.app[PLACES].exchange, asked.file)
+        await asyncio.to_thread(checkpoints.import_file, path, asked.accept_licence, asked.name)
+        request.app[LOG].logger.info("imported", file=asked.file)
+    return answer(await asyncio.to_thread(states, checkpoints, request.app[TRANSFERS].of), 202)
+
+
+def exchanged(folder: Path, name: str) -> Path:
+    """A file that lies directly in the exchange folder.
+
+    Raises:
+        InvalidRequest: the name is not a plain one, or leads out of the folder, or to no file.
+    """
+    # Separators, drive letters and alternate streams of any system, whatever this one is.
+    if name.startswith(".") or any(sign in name for sign in "/\\:\0"):
+        raise InvalidRequest("file must be the plain name of a file in the exchange folder.")
+    path = folder / name
+    if not path.is_file() or path.resolve().parent != folder.resolve():
+        raise InvalidRequest(f"There is no file {name} in the exchange folder.")
+    return path
+
+
+ROUTES = (
+    Route(
+        "GET", "/v1/checkpoints", list_checkpoints, gives=CheckpointList, errors=(NotReady, CheckpointError)
+    ),
+    Route(
+        "POST",
+        "/v1/checkpoints",
+        add_checkpoint,
+        access=Access.owner,
+        takes=CheckpointRequest,
+        gives=CheckpointList,
+        status=202,
+        errors=(
+            NotReady,
+            InvalidRequest,
+            CheckpointUnknown,
+            LicenceNotAccepted,
+            CheckpointError,
+            CheckpointForeign,
+            CheckpointHashMismatch,
+            CheckpointTruncated,
+            CheckpointUnsafe,
+            OutputError,
+        ),
+    ),
+)

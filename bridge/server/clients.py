@@ -1,0 +1,159 @@
+"""Who is who: the owner, paired clients and their tokens; serves /v1/clients.
+
+Only hashes of tokens are kept. Which route needs whom is said in the route table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bridge.errors import ClientUnknown, ConfigInvalid, OutputError
+from bridge.protocol.service import ClientList, ClientState, PairResult
+from bridge.server.atomic import write_file
+from bridge.server.route import Access, Route, answer
+
+TOKEN_BYTES = 32
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    client_id: str
+    client: str
+    name: str
+    paired_at: str
+    token_sha256: str
+
+
+class _Records(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    clients: tuple[_Record, ...] = ()
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sent a request.
+
+    Attributes:
+        kind: the owner reads bridge.json; a client was paired.
+        client_id: "owner" or the id in the list of clients.
+    """
+
+    kind: Literal["owner", "client"]
+    client_id: str
+
+
+class Clients:
+    """The paired clients of one data folder.
+
+    Args:
+        path: clients.json.
+        owner_token: what bridge.json carries.
+
+    Raises:
+        ConfigInvalid: clients.json exists and cannot be read.
+    """
+
+    def __init__(self, path: Path, owner_token: str) -> None:
+        self._path = path
+        self._lock = threading.Lock()  # saving happens in worker threads
+        self._owner = _digest(owner_token)
+        try:
+            self._records = _Records.model_validate_json(path.read_bytes()).clients
+        except FileNotFoundError:
+            self._records = ()
+        except (OSError, ValidationError) as error:
+            raise ConfigInvalid(
+                f"{path} cannot be read: {error}.", hint="Delete it; every plug-in must then be paired again."
+            ) from error
+
+    def caller(self, token: str) -> Caller | None:
+        """Who owns a token; the time it takes tells nothing about which one comes close."""
+        digest = _digest(token)
+        found = Caller("owner", "owner") if hmac.compare_digest(digest, self._owner) else None
+        for record in self._records:
+            if hmac.compare_digest(digest, record.token_sha256):
+                found = Caller("client", record.client_id)
+        return found
+
+    def add(self, client: str, name: str) -> PairResult:
+        """A new client with a fresh token, saved.
+
+        Raises:
+            OutputError: clients.json cannot be written; nothing changed.
+        """
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        record = _Record(
+            client_id=secrets.token_hex(8),
+            client=client,
+            name=name,
+            paired_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            token_sha256=_digest(token),
+        )
+        with self._lock:
+            self._save((*self._records, record))
+        return PairResult(token=token, client_id=record.client_id)
+
+    def remove(self, client_id: str) -> None:
+        """Revoke a client's token at once.
+
+        Raises:
+            ClientUnknown: there is no such client.
+            OutputError: clients.json cannot be written; nothing changed.
+        """
+        with self._lock:
+            kept = tuple(record for record in self._records if record.client_id != client_id)
+            if len(kept) == len(self._records):
+                raise ClientUnknown(f"No client has the id {client_id}.")
+            self._save(kept)
+
+    def states(self) -> ClientList:
+        """All paired clients, oldest first."""
+        return ClientList(clients=tuple(ClientState(**dict(record)) for record in self._records))
+
+    def _save(self, records: tuple[_Record, ...]) -> None:
+        write_file(self._path, _Records(clients=records).model_dump_json(indent=1).encode(), private=True)
+        self._records = records
+
+
+CLIENTS = web.AppKey("clients", Clients)
+
+
+async def list_clients(request: web.Request) -> web.StreamResponse:
+    """Paired clients."""
+    return answer(request.app[CLIENTS].states())
+
+
+async def revoke_client(request: web.Request) -> web.StreamResponse:
+    """Revoke a client: its token is refused from now on."""
+    await asyncio.to_thread(request.app[CLIENTS].remove, request.match_info["client_id"])
+    return web.Response(status=204)
+
+
+ROUTES = (
+    Route("GET", "/v1/clients", list_clients, access=Access.owner, gives=ClientList),
+    Route(
+        "DELETE",
+        "/v1/clients/{client_id}",
+        revoke_client,
+        access=Access.owner,
+        errors=(ClientUnknown, OutputError),
+    ),
+)
+
+
+def _digest(token: str) -> str:
+    # surrogateescape: header bytes that are not UTF-8 arrive as surrogates and must not raise.
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()

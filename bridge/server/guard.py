@@ -1,0 +1,120 @@
+"""Who may speak to the bridge: Host, Origin, token, content type and length, before any handler.
+
+The first middleware inside the one that turns errors into problem documents. It reads
+raw headers only: `request.url` raises on a hostile Host. Each check is a line of the
+threat list in docs/protocol.md.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from bridge.errors import (
+    BodyTooLarge,
+    HostRefused,
+    OriginRefused,
+    OwnerOnly,
+    Unauthorized,
+    UnsupportedMediaType,
+)
+from bridge.protocol.frame import MEDIA_TYPE
+from bridge.server.clients import CLIENTS, Caller
+from bridge.server.route import SETTINGS, Access, Handler, Route, route_of
+
+CALLER = web.RequestKey("caller", Caller)
+
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+}
+
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+PICTURE_TYPES = (MEDIA_TYPE, "multipart/form-data")
+SIMPLE_TYPES = frozenset({"text/plain", "multipart/form-data", "application/x-www-form-urlencoded"})
+"""What any web page may send to any address without the browser asking first."""
+CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let a request through to its handler, or raise what is wrong with it."""
+    own = _own_hosts(request)
+    _check_host(request, own)
+    _check_origin(request, own)
+    route = route_of(request)
+    # An address that does not exist asks for a token too: strangers learn nothing from it.
+    _check_caller(request, route.access if route else Access.client)
+    if route and route.method in CHANGING:
+        _check_body(request, route)
+    return await handler(request)
+
+
+async def add_security_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """On every response, also those that no middleware sees (a signal of the application)."""
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers["Server"] = "gpen-bridge"  # instead of the library's name and version
+
+
+def _own_hosts(request: web.Request) -> frozenset[str]:
+    """The values of Host that mean this bridge, with the port that this connection came in on."""
+    transport = request.transport
+    if transport is None:
+        raise HostRefused("The connection is gone.")
+    port = transport.get_extra_info("sockname")[1]
+    return frozenset(f"{name}:{port}" for name in LOOPBACK_NAMES)
+
+
+def _check_host(request: web.Request, own: frozenset[str]) -> None:
+    hosts = request.headers.getall("Host", [])
+    if len(hosts) != 1 or hosts[0].lower() not in own:
+        # A page of a name that an attacker pointed at 127.0.0.1 sends that name (DNS rebinding).
+        raise HostRefused(f"Expected one of: {', '.join(sorted(own))}.")
+
+
+def _check_origin(request: web.Request, own: frozenset[str]) -> None:
+    origins = request.headers.getall("Origin", [])
+    # Absent for the plug-ins' own HTTP clients; "null" is a sandboxed or local page and is no one.
+    if len(origins) > 1 or (origins and origins[0].lower() not in {f"http://{host}" for host in own}):
+        raise OriginRefused("The Origin header names another site.")
+    if request.headers.get("Sec-Fetch-Site", "none").lower() not in ("none", "same-origin"):
+        raise OriginRefused("A page of another site sent this request.")
+
+
+def _check_caller(request: web.Request, access: Access) -> None:
+    if access is Access.open:
+        return
+    values = request.headers.getall("Authorization", [])
+    scheme, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
+    caller = request.app[CLIENTS].caller(token) if scheme.lower() == "bearer" else None
+    if caller is None:
+        raise Unauthorized('Send "Authorization: Bearer TOKEN" with the token of bridge.json or of pairing.')
+    if access is Access.owner and caller.kind != "owner":
+        raise OwnerOnly(f"{request.method} {request.path} takes the token of bridge.json.")
+    request[CALLER] = caller
+
+
+def _check_body(request: web.Request, route: Route) -> None:
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("Compressed bodies are not accepted.", hint="Send the body as it is.")
+    sent = request.content_type if "Content-Type" in request.headers else None
+    if route.takes is None:
+        refused, wanted = sent in SIMPLE_TYPES, "no body, or application/json"
+    elif route.picture:
+        refused, wanted = sent not in PICTURE_TYPES, " or ".join(PICTURE_TYPES)
+    else:
+        refused, wanted = sent != "application/json", "application/json"
+    if refused:
+        raise UnsupportedMediaType(f"The content type is {sent or 'missing'}.", hint=f"Send {wanted}.")
+    limit = body_limit(request, route)
+    if request.content_length is not None and request.content_length > limit:
+        raise BodyTooLarge(f"The body takes {request.content_length} bytes; at most {limit} are accepted.")
+
+
+def body_limit(request: web.Request, route: Route) -> int:
+    """Largest body of a route, in bytes; readers count against it while they stream."""
+    settings = request.app[SETTINGS]
+    return settings.max_upload_bytes if route.picture else settings.max_json_bytes

@@ -1,0 +1,85 @@
+"""The application log: JSON lines in a rotated file; serves its end at /v1/log.
+
+Tokens and pixels never reach it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from bridge.errors import InvalidRequest
+from bridge.server.atomic import private_folder
+from bridge.server.route import Route
+
+MAX_FILE_BYTES = 4 * 1024**2
+FILES_KEPT = 3
+DEFAULT_LINES = 200
+MAX_LINES = 5000
+
+
+class Log:
+    """The log of one bridge, open until `close`."""
+
+    def __init__(self, path: Path, level: str) -> None:
+        private_folder(path.parent)
+        self._path = path
+        self._handler = RotatingFileHandler(
+            path, maxBytes=MAX_FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8", delay=True
+        )
+        # A logger of our own, outside the process-wide tree: two bridges in one test run never mix.
+        sink = logging.Logger("gpen-bridge", level.upper())
+        sink.addHandler(self._handler)
+        self.logger: Any = structlog.wrap_logger(
+            sink,
+            processors=[
+                structlog.stdlib.filter_by_level,
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(),  # ASCII: takes any text that a stranger sends
+            ],
+            wrapper_class=structlog.stdlib.BoundLogger,
+        )
+
+    def tail(self, lines: int) -> bytes:
+        """The last lines of the current file, UTF-8, oldest first."""
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return b""
+        return b"".join(content.splitlines(keepends=True)[-lines:])
+
+    def close(self) -> None:
+        """Close the file; nothing may be logged afterwards."""
+        self._handler.close()
+
+
+LOG = web.AppKey("log", Log)
+
+
+async def read_log(request: web.Request) -> web.StreamResponse:
+    """The end of the application log, as JSON lines."""
+    text = request.query.get("lines", str(DEFAULT_LINES))
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_LINES):
+        raise InvalidRequest(f"lines must be a number from 1 to {MAX_LINES}.")
+    body = await asyncio.to_thread(request.app[LOG].tail, int(text))
+    return web.Response(body=body, content_type="application/x-ndjson")
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/v1/log",
+        read_log,
+        gives="application/x-ndjson",
+        query=(("lines", f"How many lines, 1 to {MAX_LINES}; {DEFAULT_LINES} if absent."),),
+        errors=(InvalidRequest,),
+    ),
+)

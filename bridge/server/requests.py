@@ -1,0 +1,166 @@
+"""Pictures being worked on: admission, the pool of threads, cancelling; serves /v1/requests.
+
+The one place where asyncio meets threads for heavy work. A disconnect cancels the
+handler (`handler_cancellation` is on); that sets the request's event, and its slot is
+given back only when its thread has really ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from bridge.errors import Busy, InvalidRequest, NotReady, RequestIdInUse, RequestUnknown
+from bridge.protocol.service import CancelResult
+from bridge.server.clients import Caller
+from bridge.server.guard import CALLER
+from bridge.server.route import METRICS, Route, answer
+
+HEADER = "GPEN-Request-Id"
+T = TypeVar("T")
+
+
+class Admission:
+    """One admitted request.
+
+    Attributes:
+        request_id: UUID, the client's or ours.
+        caller: only this one and the owner may cancel it.
+        cancelled: travels down with the work; whoever finds it set raises `Cancelled`.
+    """
+
+    def __init__(self, request_id: str, caller: Caller, pool: ThreadPoolExecutor) -> None:
+        self.request_id = request_id
+        self.caller = caller
+        self.cancelled = threading.Event()
+        self._pool = pool
+        self._work: Future[Any] | None = None
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run heavy work in a thread and wait for it.
+
+        Raises:
+            asyncio.CancelledError: the client has gone; the work has been told so.
+        """
+        self._work = future = self._pool.submit(work)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+    def when_ended(self, then: Callable[[], None]) -> None:
+        """Call `then` once no thread works for this request: now, or from its thread."""
+        if self._work is None:
+            then()
+        else:
+            self._work.add_done_callback(lambda _: then())
+
+
+class Requests:
+    """At most `limit` pictures at once, each in a thread of its own."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._pool = ThreadPoolExecutor(limit, thread_name_prefix="picture")
+        self._running: dict[str, Admission] = {}
+        self._lock = threading.Lock()
+        self._draining = False
+
+    @property
+    def in_flight(self) -> int:
+        """How many are being worked on."""
+        return len(self._running)
+
+    @contextmanager
+    def admit(self, request_id: str, caller: Caller) -> Iterator[Admission]:
+        """A slot for one picture, until the block and its work have ended.
+
+        Raises:
+            Busy: all slots are taken.
+            RequestIdInUse: a running request has this id.
+            NotReady: the bridge is stopping.
+        """
+        admission = Admission(request_id, caller, self._pool)
+        with self._lock:
+            if self._draining:
+                raise NotReady("The bridge is stopping.")
+            if len(self._running) >= self._limit:
+                raise Busy(f"{self._limit} pictures are being worked on.")
+            if request_id in self._running:
+                raise RequestIdInUse(f"Request {request_id} is still running.")
+            self._running[request_id] = admission
+        try:
+            yield admission
+        finally:
+            admission.when_ended(lambda: self._release(admission))
+
+    def cancel(self, request_id: str, caller: Caller) -> None:
+        """Tell a running request to stop.
+
+        Raises:
+            RequestUnknown: no such request runs, or it is another client's.
+        """
+        admission = self._running.get(request_id)
+        if admission is None or (caller.kind != "owner" and caller != admission.caller):
+            raise RequestUnknown(f"No request {request_id} is running.")
+        admission.cancelled.set()
+
+    async def drain(self, seconds: float) -> None:
+        """Admit nothing more, let the running ones finish, cancel them after `seconds`, and close."""
+        self._draining = True
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self._running and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.02)
+        for admission in list(self._running.values()):
+            admission.cancelled.set()
+        await asyncio.to_thread(self._pool.shutdown)
+
+    def _release(self, admission: Admission) -> None:
+        with self._lock:
+            self._running.pop(admission.request_id, None)
+
+
+REQUESTS = web.AppKey("requests", Requests)
+
+
+@contextmanager
+def admitted(request: web.Request) -> Iterator[Admission]:
+    """Admit a request under the id that it brings, or a fresh one.
+
+    Raises:
+        InvalidRequest: the id is not a UUID.
+        Busy, RequestIdInUse, NotReady: as `Requests.admit`.
+    """
+    text = request.headers.get(HEADER)
+    try:
+        request_id = str(uuid.UUID(text)) if text is not None else str(uuid.uuid4())
+    except ValueError as error:
+        raise InvalidRequest(f"{HEADER} must be a UUID.") from error
+    in_flight = request.app[METRICS].in_flight
+    with request.app[REQUESTS].admit(request_id, request[CALLER]) as admission, in_flight.track_inprogress():
+        yield admission
+
+
+async def cancel_request(request: web.Request) -> web.StreamResponse:
+    """Stop a running request; it ends within a second or one network pass."""
+    request.app[REQUESTS].cancel(request.match_info["request_id"].lower(), request[CALLER])
+    return answer(CancelResult())
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/v1/requests/{request_id}/cancel",
+        cancel_request,
+        gives=CancelResult,
+        errors=(RequestUnknown,),
+    ),
+)

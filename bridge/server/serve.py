@@ -1,0 +1,205 @@
+"""The life of one bridge: lock, sockets, bridge.json, signals, drain, goodbye."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from aiohttp import web
+from filelock import FileLock, Timeout
+
+from bridge import __version__
+from bridge.config import PORTS_TRIED, Places, Settings
+from bridge.errors import AlreadyRunning, ConfigInvalid, PortTaken
+from bridge.protocol import PROTOCOL
+from bridge.server import app as application
+from bridge.server.announcement import Announcement, announce, announced, withdraw
+from bridge.server.app import OpenParts
+from bridge.server.atomic import private_folder
+from bridge.server.clients import TOKEN_BYTES
+from bridge.server.pair import PAIRING
+
+LOCK_SECONDS = 0.5
+"""Patience with a program that only looks whether a bridge runs."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """What whoever started the bridge wants to know once it listens."""
+
+    url: str
+    pairing_code: str
+    announcement: Announcement
+
+
+def serve(
+    settings: Settings,
+    places: Places,
+    open_parts: OpenParts,
+    on_started: Callable[[Started], None] = lambda _: None,
+) -> None:
+    """Run a bridge until it is told to stop by SIGINT, SIGTERM or SIGBREAK.
+
+    Raises:
+        AlreadyRunning: a bridge holds the data folder; the detail names its address.
+        PortTaken: no port is free.
+        ConfigInvalid: the host is not loopback.
+    """
+    _check_loopback(settings.host)
+    with _locked(places):
+        sockets = listen(settings.port)
+        try:
+            asyncio.run(_run(settings, places, open_parts, sockets, on_started))
+        finally:
+            for listening in sockets:
+                listening.close()
+
+
+def running(places: Places) -> Announcement | None:
+    """The bridge that holds the data folder; None when none does.
+
+    Raises:
+        AlreadyRunning: one holds it, but has not announced itself (yet).
+    """
+    private_folder(places.data)
+    try:
+        with FileLock(places.lock_file, timeout=0):
+            return None
+    except Timeout:
+        found = announced(places)
+        if found is None:
+            raise AlreadyRunning(
+                f"A bridge holds {places.data} but has not written {places.announcement}.",
+                hint="Wait a moment and try again.",
+            ) from None
+        return found
+
+
+@contextmanager
+def _locked(places: Places) -> Iterator[None]:
+    private_folder(places.data)
+    lock = FileLock(places.lock_file, timeout=LOCK_SECONDS)
+    try:
+        lock.acquire()
+    except Timeout:
+        found = announced(places)
+        where = f" at {found.url}" if found else ""
+        raise AlreadyRunning(f"A bridge already runs{where}.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+async def _run(
+    settings: Settings,
+    places: Places,
+    open_parts: OpenParts,
+    sockets: list[socket.socket],
+    on_started: Callable[[Started], None],
+) -> None:
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    app = application.build(settings, places, owner_token=token, open_parts=open_parts)
+    # A disconnect must stop the work, so aiohttp has to cancel the handler; its default is not to.
+    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=5.0)
+    stop = asyncio.Event()
+    with _signals(stop):
+        await runner.setup()
+        try:
+            for listening in sockets:
+                await web.SockSite(runner, listening).start()
+            port = sockets[0].getsockname()[1]
+            announcement = Announcement(
+                url=f"http://127.0.0.1:{port}",
+                token=token,
+                protocol=PROTOCOL,
+                version=__version__,
+                exchange_dir=str(places.exchange),
+                pid=os.getpid(),
+            )
+            announce(places, announcement)
+            try:
+                code = app[PAIRING].new_code().code
+                on_started(Started(announcement.url, code, announcement))
+                await stop.wait()
+            finally:
+                withdraw(places, announcement)
+        finally:
+            await runner.cleanup()
+
+
+@contextmanager
+def _signals(stop: asyncio.Event) -> Iterator[None]:
+    """The first signal asks to stop, the second one ends the process at once."""
+    loop = asyncio.get_running_loop()
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
+
+    def on_signal(_number: int, _frame: object) -> None:
+        if stop.is_set():
+            os._exit(1)  # recovery at the next start does the rest
+        loop.call_soon_threadsafe(stop.set)
+
+    # signal.signal, not the loop's own: that one does not exist on Windows.
+    before = {name: signal.signal(getattr(signal, name), on_signal) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
+
+
+def _check_loopback(host: str) -> None:
+    if host not in ("127.0.0.1", "localhost", "::1"):
+        raise ConfigInvalid(
+            f"Setting `host`: {host} is not 127.0.0.1, the only address that the bridge listens on.",
+            hint="Other computers reach a bridge in studio mode only, which asks for TLS.",
+        )
+
+
+def listen(port: int) -> list[socket.socket]:
+    """IPv4 loopback sockets, and IPv6 on the same port where the system has it.
+
+    Raises:
+        PortTaken: neither the port nor the next ones are free.
+    """
+    candidates = [0] if port == 0 else range(port, min(port + PORTS_TRIED, 65536))
+    for candidate in candidates:
+        try:
+            first = _bound(socket.AF_INET, "127.0.0.1", candidate)
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
+            continue
+        sockets = [first]
+        # Someone else on ::1 must not answer for "localhost", but having no IPv6 is common.
+        with suppress(OSError):
+            sockets.append(_bound(socket.AF_INET6, "::1", first.getsockname()[1]))
+        return sockets
+    raise PortTaken(f"The ports {port} to {port + PORTS_TRIED - 1} are taken.")
+
+
+def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if sys.platform == "win32":
+            # There SO_REUSEADDR would let two programs share the port; this forbids it to others too.
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind((host, port))
+        listening.listen(128)
+        listening.setblocking(False)
+    except OSError:
+        listening.close()
+        raise
+    return listening

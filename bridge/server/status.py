@@ -1,0 +1,129 @@
+"""How the bridge is: health, readiness, capabilities, statistics and metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+
+from bridge import __version__
+from bridge.imaging.codecs import Format
+from bridge.metrics import Metrics
+from bridge.presets import Mode
+from bridge.protocol import PROTOCOL
+from bridge.protocol.service import Capabilities, Health, Limits, Ready, Reason, StageStats, Stats
+from bridge.server.checkpoints import TRANSFERS, states
+from bridge.server.parts import READINESS
+from bridge.server.presets import PRESETS
+from bridge.server.requests import REQUESTS
+from bridge.server.route import METRICS, SETTINGS, Access, Route, answer
+
+METRICS_TYPE = "text/plain"
+
+
+class Uptime:
+    """Seconds since the bridge started."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began = clock()
+
+    @property
+    def seconds(self) -> float:
+        """Never zero, so that it can be divided by."""
+        return max(self._clock() - self._began, 1e-3)
+
+
+UPTIME = web.AppKey("uptime", Uptime)
+
+
+async def health(request: web.Request) -> web.StreamResponse:
+    """Whether a bridge answers here, and how it is; needs no token."""
+    status = request.app[READINESS].status
+    return answer(Health(status=status, version=__version__, protocol=PROTOCOL))
+
+
+async def ready(request: web.Request) -> web.StreamResponse:
+    """Whether pictures are taken now, and if not, why."""
+    failure = request.app[READINESS].failure
+    if failure is None:
+        return answer(Ready(ready=True))
+    return answer(Ready(ready=False, reasons=(Reason(code=failure.code, detail=failure.detail),)))
+
+
+async def capabilities(request: web.Request) -> web.StreamResponse:
+    """What this bridge can do: checkpoints, device, presets, limits and formats."""
+    settings = request.app[SETTINGS]
+    limits = Limits(
+        max_megapixels=settings.max_megapixels,
+        max_upload_bytes=settings.max_upload_bytes,
+        max_json_bytes=settings.max_json_bytes,
+        max_requests=settings.max_requests,
+    )
+    parts = request.app[READINESS].parts_if_open
+    transfer_of = request.app[TRANSFERS].of
+    known = (await asyncio.to_thread(states, parts.checkpoints, transfer_of)).checkpoints if parts else ()
+    return answer(
+        Capabilities(
+            version=__version__,
+            protocol=PROTOCOL,
+            device=parts.device if parts else None,
+            checkpoints=known,
+            presets=await asyncio.to_thread(request.app[PRESETS].all),
+            modes=tuple(Mode),
+            formats=tuple(Format),
+            limits=limits,
+        )
+    )
+
+
+async def stats(request: web.Request) -> web.StreamResponse:
+    """Throughput and stage times since the start."""
+    uptime = request.app[UPTIME].seconds
+    return answer(statistics(request.app[METRICS], uptime, request.app[REQUESTS].in_flight))
+
+
+def statistics(metrics: Metrics, uptime: float, in_flight: int) -> Stats:
+    """The counters as numbers for people."""
+    images: dict[str, int] = {}
+    counts: dict[str, float] = {}
+    sums: dict[str, float] = {}
+    faces = 0
+    for family in metrics.registry.collect():
+        for sample in family.samples:
+            if sample.name == "gpen_images_total":
+                images[sample.labels["outcome"]] = int(sample.value)
+            elif sample.name == "gpen_faces_total":
+                faces = int(sample.value)
+            elif sample.name == "gpen_stage_seconds_count":
+                counts[sample.labels["stage"]] = sample.value
+            elif sample.name == "gpen_stage_seconds_sum":
+                sums[sample.labels["stage"]] = sample.value
+    stages = {
+        stage: StageStats(count=int(count), seconds=sums[stage], mean=sums[stage] / count)
+        for stage, count in counts.items()
+    }
+    return Stats(
+        uptime_seconds=uptime,
+        in_flight=in_flight,
+        images=images,
+        faces=faces,
+        images_per_hour=images.get("done", 0) * 3600 / uptime,
+        stages=stages,
+    )
+
+
+async def exposition(request: web.Request) -> web.StreamResponse:
+    """Counters and timings for Prometheus."""
+    return web.Response(body=request.app[METRICS].exposition(), content_type=METRICS_TYPE, charset="utf-8")
+
+
+ROUTES = (
+    Route("GET", "/v1/health", health, access=Access.open, gives=Health),
+    Route("GET", "/v1/ready", ready, gives=Ready),
+    Route("GET", "/v1/capabilities", capabilities, gives=Capabilities),
+    Route("GET", "/v1/stats", stats, gives=Stats),
+    Route("GET", "/metrics", exposition, gives=METRICS_TYPE),
+)

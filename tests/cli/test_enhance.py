@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bridge.cli.enhance import expanded, target_for
+from bridge.imaging.codecs import decode
+from tests.cli.conftest import Type
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_folder_with_a_bad_file(type_: Type, installed: None, photos: Path) -> None:
+    (photos / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
+    before = {path: path.read_bytes() for path in photos.iterdir()}
+    said = type_("enhance", photos, "--json", "--preset", "phone")
+    assert said.status == 1
+    told = said.json
+    assert {name: told[name] for name in ("total", "success", "failed")} == {
+        "total": 3,
+        "success": 2,
+        "failed": 1,
+    }
+    anna, sky, torn = told["items"]
+    assert (Path(anna["output"]).name, anna["found"], anna["restored"]) == ("anna-GPEN.png", 1, 1)
+    assert (Path(sky["output"]).name, sky["found"]) == ("sky-GPEN.JPEG", 0)
+    assert torn["error"]["code"].startswith("image_")
+    assert {path: path.read_bytes() for path in before} == before
+    enhanced = decode(Path(anna["output"]).read_bytes(), max_megapixels=1).pixels
+    assert (enhanced != decode(before[photos / "anna.png"], max_megapixels=1).pixels).any()
+
+    again = type_("enhance", photos / "anna.png", photos / "torn.jpg")
+    assert again.status == 1
+    assert "anna-GPEN-2.png" in again.out
+    assert "torn.jpg" in again.out
+    assert "total 2, success 1, failed 1" in again.out
+
+
+def test_into_another_folder_format_and_depth(
+    type_: Type, installed: None, photos: Path, tmp_path: Path
+) -> None:
+    said = type_(
+        *("enhance", photos / "anna.png", "-o", tmp_path / "new" / "out"),
+        *("--format", "tiff", "--depth", "16", "--json"),
+    )
+    assert said.status == 0, said
+    output = tmp_path / "new" / "out" / "anna-GPEN.tif"
+    assert said.json["items"][0]["output"] == str(output)
+    assert decode(output.read_bytes(), max_megapixels=1).pixels.dtype == np.uint16
+    assert [path.name for path in output.parent.iterdir()] == [output.name]
+
+
+def test_sliders_at_zero_change_nothing(type_: Type, installed: None, photos: Path) -> None:
+    zero = ("--strength", "0", "--denoise", "0", "--sharpen", "0")
+    output = type_("enhance", photos / "anna.png", *zero, "--json").json["items"][0]["output"]
+    original = decode((photos / "anna.png").read_bytes(), max_megapixels=1).pixels
+    np.testing.assert_array_equal(decode(Path(output).read_bytes(), max_megapixels=1).pixels, original)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("no-such-file.png",),
+        ("PHOTO", "--mode", "gentle"),
+        ("PHOTO", "--strength", "101"),
+        ("PHOTO", "--select", "1;2"),
+        ("PHOTO", "--depth", "12"),
+        ("PHOTO", "--format", "gif"),
+        ("PHOTO", "--preset", "../x"),
+        (),
+    ],
+)
+def test_wrong_use_is_status_2(type_: Type, photos: Path, words: tuple[str, ...]) -> None:
+    said = type_("enhance", *(photos / "anna.png" if word == "PHOTO" else word for word in words))
+    assert said.status == 2
+    assert not list(photos.glob("anna-GPEN*"))
+
+
+def test_without_a_checkpoint_it_says_what_to_do(
+    type_: Type, photos: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    (bare / "manifest.toml").write_bytes((ROOT / "weights" / "manifest.toml").read_bytes())
+    monkeypatch.setattr("bridge.server.app.bundled", lambda _: bare)
+    said = type_("enhance", photos / "anna.png", "--json")
+    assert (said.status, said.json["error"]["code"]) == (1, "checkpoint_not_installed")
+    assert said.json["error"]["hint"]
+
+
+def test_an_unknown_preset_fails_each_picture(type_: Type, installed: None, photos: Path) -> None:
+    said = type_("enhance", photos / "anna.png", "--preset", "nobody", "--json")
+    assert (said.status, said.json["items"][0]["error"]["code"]) == (1, "preset_unknown")
+
+
+def test_a_running_bridge_does_the_work(type_: Type, home: Path, photos: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.server.standalone", "0", "0"],
+        cwd=ROOT,
+        env={**os.environ, "GPEN_HOME": str(home)},
+        stdout=subprocess.PIPE,
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            said = type_("enhance", photos / "sky.JPEG", "--json")
+            found = type_("faces", photos / "sky.JPEG", "--json")
+        finally:
+            process.terminate()
+    # The fake finds a face in any sky; nobody else would.
+    assert said.json["items"][0]["restored"] == 1
+    assert len(found.json["faces"]) == 1
+
+
+def test_folders_give_their_pictures_and_files_are_taken_at_their_word(photos: Path) -> None:
+    assert [path.name for path in expanded([photos])] == ["anna.png", "sky.JPEG"]
+    chosen = [photos / "older-GPEN.png", photos / "older-GPEN.png", photos / "notes.txt"]
+    assert expanded(chosen) == chosen[1:]
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type", "result"),
+    [
+        ("a.JPG", "image/jpeg", "a-GPEN.JPG"),
+        ("a.jpeg", "image/jpeg", "a-GPEN.jpeg"),
+        ("a.tiff", "image/tiff", "a-GPEN.tiff"),
+        ("a.jpg", "image/tiff", "a-GPEN.tif"),
+        ("a.b.png", "image/webp", "a.b-GPEN.webp"),
+        ("noend", "image/png", "noend-GPEN.png"),
+    ],
+)
+def test_results_are_named_after_the_original(
+    tmp_path: Path, name: str, media_type: str, result: str
+) -> None:
+    assert target_for(tmp_path / name, None, media_type) == tmp_path / result
+    (tmp_path / result).touch()
+    second = target_for(tmp_path / name, None, media_type).name
+    stem, _, suffix = result.rpartition(".")
+    assert second == f"{stem}-2.{suffix}"

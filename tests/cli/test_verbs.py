@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bridge import __version__
+from bridge.presets import Parameters
+from bridge.server.presets import PresetStore
+from tests.cli.conftest import Type
+
+HEAVY = ("torch", "cv2", "aiohttp", "numpy", "pydantic")
+
+
+def test_help_waits_for_nothing_heavy() -> None:
+    code = f"import sys, bridge.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter
+    assert done.stdout.strip() == "[]"
+
+
+def test_version_and_help(type_: Type) -> None:
+    assert type_("--version").out.strip() == __version__
+    for verb in ("serve", "enhance", "faces", "presets", "doctor"):
+        said = type_(verb, "--help")
+        assert said.status == 0
+        assert "--json" in said.out
+    assert type_("no-such-verb").status == 2
+
+
+def test_faces(type_: Type, photos: Path) -> None:
+    (face,) = type_("faces", photos / "anna.png", "--json").json["faces"]
+    assert face["size"] == pytest.approx(90, abs=10)
+    assert "90" in type_("faces", photos / "anna.png").out
+    assert "No face was found" in type_("faces", photos / "sky.JPEG").out
+    said = type_("faces", photos / "notes.txt", "--json")
+    assert (said.status, said.json["error"]["code"]) == (1, "format_unsupported")
+    assert type_("faces", photos / "missing.png").status == 2
+
+
+def test_presets(type_: Type, home: Path) -> None:
+    home.mkdir()
+    PresetStore(home / "presets").put("Wedding", Parameters(strength=33))
+    listed = type_("presets", "--json").json["presets"]
+    assert [preset["name"] for preset in listed] == ["default", "dslr", "phone", "old-photo", "Wedding"]
+    assert "Wedding" in type_("presets").out
+
+
+def test_weights_from_import_to_verify(type_: Type, tiny: Path, home: Path) -> None:
+    refused = type_("weights", "import", tiny, "--json")
+    assert (refused.status, refused.json["error"]["code"]) == (1, "licence_not_accepted")
+    assert (
+        type_("weights", "import", tiny, "--accept-licence", "--name", "mine", "--json").json["name"]
+        == "mine"
+    )
+    listed = {state["name"]: state for state in type_("weights", "list", "--json").json["checkpoints"]}
+    assert listed["mine"]["installed"]
+    assert not listed["gpen-bfr-512"]["installed"]
+    assert "gpen-bfr-512" in type_("weights", "list").out
+    (verified,) = type_("weights", "verify", "mine", "--json").json["verified"]
+    assert verified["name"] == "mine"
+    assert verified["sha256"] in type_("weights", "verify", "mine").out
+    stored = next(home.rglob("mine*.safetensors"))
+    stored.write_bytes(stored.read_bytes()[:-1])
+    broken = type_("weights", "verify", "mine", "--json")
+    assert (broken.status, broken.json["error"]["code"]) == (1, "checkpoint_truncated")
+
+
+def test_weights_convert_installs_nothing_and_overwrites_nothing(
+    type_: Type, tiny: Path, tmp_path: Path
+) -> None:
+    destination = tmp_path / "out.safetensors"
+    assert type_("weights", "convert", tiny, destination).status == 0
+    written = destination.read_bytes()
+    said = type_("weights", "convert", tiny, destination, "--json")
+    assert (said.status, said.json["error"]["code"]) == (1, "output_failed")
+    assert destination.read_bytes() == written
+    assert not any(
+        state["name"] == "tiny" for state in type_("weights", "list", "--json").json["checkpoints"]
+    )
+
+
+def test_weights_pull_asks_before_it_fetches(type_: Type) -> None:
+    said = type_("weights", "pull", "gpen-bfr-512", "--json")
+    assert (said.status, said.json["error"]["code"]) == (1, "licence_not_accepted")
+    assert type_("weights", "pull", "nothing", "--json").json["error"]["code"] == "checkpoint_unknown"
+
+
+def test_doctor_finds_what_is_there_and_what_is_missing(type_: Type, installed: None, home: Path) -> None:
+    said = type_("doctor", "--json")
+    findings = {finding["subject"]: finding for finding in said.json["findings"]}
+    assert findings.keys() >= {
+        "python", "torch", "device", "checkpoints", "detector", "disk", "ports", "bridge"
+    }  # fmt: skip
+    assert findings["detector"]["ok"]
+    assert "tiny" in findings["checkpoints"]["detail"]
+    left_over = {"version": "0", "exchange_dir": "x"}
+    (home / "bridge.json").write_text(
+        json.dumps({"url": "http://127.0.0.1:9", "token": "t", "protocol": 1, "pid": 1, **left_over})
+    )
+    next(home.rglob("tiny*.safetensors")).write_bytes(b"")
+    said = type_("doctor", "--json")
+    assert said.status == 1
+    wrong = {finding["subject"]: finding["advice"] for finding in said.json["findings"] if not finding["ok"]}
+    assert wrong.keys() >= {"checkpoints", "bridge"}
+    assert all(wrong.values())
+
+
+def test_broken_settings_are_named(type_: Type, home: Path) -> None:
+    home.mkdir()
+    (home / "settings.toml").write_text("port = 'many'")
+    said = type_("serve", "--json")
+    assert (said.status, said.json["error"]["code"]) == (1, "config_invalid")
+    assert "port" in said.json["error"]["detail"]
+    plain = type_("serve")
+    assert "port" in plain.err

@@ -1,0 +1,203 @@
+"""The life of a bridge, as processes: start, announcement, second start, drain, sudden death."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.client import Client
+from bridge.config import Places, Settings
+from bridge.errors import AlreadyRunning, BridgeUnreachable, ConfigInvalid, PortTaken
+from bridge.protocol.enhancement import EnhanceRequest
+from bridge.server.announcement import Announcement, announce, announced, withdraw
+from bridge.server.serve import listen, running, serve
+from tests.server.conftest import Samples
+from tests.server.fakes import FakeParts
+
+ROOT = Path(__file__).parents[2]
+Begin = Callable[..., subprocess.Popen[str]]
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals are sent differently there")
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return Places(tmp_path / "bridge.json", tmp_path)
+
+
+@pytest.fixture
+def begin(places: Places) -> Iterator[Begin]:
+    """Starts a bridge as a process, and ends what a test leaves behind."""
+    with contextlib.ExitStack() as stack:
+
+        def begin_one(port: int = 0, seconds: float = 0.0) -> subprocess.Popen[str]:
+            process = subprocess.Popen(  # noqa: S603 - our own module, by its own interpreter
+                [sys.executable, "-m", "tests.server.standalone", str(port), str(seconds)],
+                cwd=ROOT,
+                env={**os.environ, "GPEN_HOME": str(places.data)},
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return process
+
+        yield begin_one
+
+
+def line_of(process: subprocess.Popen[str]) -> Any:
+    assert process.stdout is not None
+    return json.loads(process.stdout.readline())
+
+
+@posix_only
+def test_one_bridge_from_start_to_end(places: Places, begin: Begin) -> None:
+    first = begin()
+    url = line_of(first)["url"]
+    found = announced(places)
+    assert found is not None
+    assert (found.url, found.pid, found.protocol) == (url, first.pid, 1)
+    assert Path(found.exchange_dir).is_dir()
+    assert stat.S_IMODE(places.announcement.stat().st_mode) == 0o600
+    assert len(found.token) >= 43  # 32 bytes in base64
+    assert running(places) == found
+
+    second = begin()
+    told = line_of(second)
+    assert (told["code"], second.wait(10)) == ("already_running", 1)
+    assert url in told["detail"]
+
+    async def ask() -> str:
+        async with Client.from_announcement(places) as bridge:
+            return (await bridge.health()).service
+
+    assert asyncio.run(ask()) == "gpen-bridge"
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(10) == 0
+    assert not places.announcement.exists()
+    assert running(places) is None
+
+
+@posix_only
+def test_a_running_picture_is_finished_before_the_end(places: Places, begin: Begin, samples: Samples) -> None:
+    process = begin(seconds=1.0)
+    line_of(process)
+
+    async def enhance_and_stop() -> bytes:
+        async with Client.from_announcement(places) as bridge:
+            while not (await bridge.ready()).ready:
+                await asyncio.sleep(0.02)
+            work = asyncio.create_task(bridge.enhance(samples.png, EnhanceRequest()))
+            assert process.stdout is not None
+            await asyncio.to_thread(process.stdout.readline)  # "working"
+            process.send_signal(signal.SIGINT)
+            return (await work).data
+
+    assert asyncio.run(enhance_and_stop()).startswith(b"\x89PNG")
+    assert process.wait(10) == 0
+    assert not places.announcement.exists()
+
+
+@posix_only
+def test_a_second_signal_ends_it_at_once_and_the_next_start_mends_it(
+    places: Places, begin: Begin, samples: Samples
+) -> None:
+    process = begin(seconds=60.0)
+    line_of(process)
+
+    async def enhance_and_kill() -> None:
+        async with Client.from_announcement(places) as bridge:
+            while not (await bridge.ready()).ready:
+                await asyncio.sleep(0.02)
+            work = asyncio.create_task(bridge.enhance(samples.png, EnhanceRequest()))
+            assert process.stdout is not None
+            await asyncio.to_thread(process.stdout.readline)  # "working"
+            process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(0.3)
+            process.send_signal(signal.SIGTERM)
+            with pytest.raises(BridgeUnreachable):
+                await work
+
+    began = time.monotonic()
+    asyncio.run(enhance_and_kill())
+    assert process.wait(10) == 1
+    assert time.monotonic() - began < 30
+    old = announced(places)  # left behind, as after any sudden death
+    again = begin()
+    assert line_of(again)["url"]
+    assert announced(places) not in (None, old)
+
+
+def test_the_next_ports_are_tried() -> None:
+    taken = listen(0)
+    port = taken[0].getsockname()[1]
+    try:
+        got = listen(port)
+        assert got[0].getsockname()[1] in range(port + 1, port + 4)
+        for one in got:
+            one.close()
+    finally:
+        for one in taken:
+            one.close()
+
+
+def test_when_no_port_is_free_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = listen(0)
+    monkeypatch.setattr("bridge.server.serve.PORTS_TRIED", 1)
+    try:
+        with pytest.raises(PortTaken):
+            listen(taken[0].getsockname()[1])
+    finally:
+        for one in taken:
+            one.close()
+
+
+def test_it_listens_on_loopback_only() -> None:
+    sockets = listen(0)
+    assert {one.getsockname()[0] for one in sockets} <= {"127.0.0.1", "::1"}
+    if socket.has_ipv6 and len(sockets) == 2:
+        assert sockets[0].getsockname()[1] == sockets[1].getsockname()[1]
+    for one in sockets:
+        one.close()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "studio.local", ""])  # noqa: S104 - refused
+def test_other_addresses_are_refused(places: Places, host: str) -> None:
+    with pytest.raises(ConfigInvalid):
+        serve(Settings(host=host), places, FakeParts().open)
+
+
+def test_bridge_json_of_another_bridge_is_left_alone(places: Places) -> None:
+    mine = Announcement(url="a", token="b", protocol=1, version="c", exchange_dir="d", pid=1)
+    theirs = mine.model_copy(update={"pid": 2})
+    announce(places, theirs)
+    withdraw(places, mine)
+    assert announced(places) == theirs
+    withdraw(places, theirs)
+    assert announced(places) is None
+    withdraw(places, theirs)
+
+
+def test_a_bridge_that_has_not_announced_itself_is_named(places: Places) -> None:
+    from filelock import FileLock
+
+    with FileLock(places.lock_file), pytest.raises(AlreadyRunning):
+        running(places)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"url": "x"}'])
+def test_a_damaged_bridge_json_is_none(places: Places, content: str) -> None:
+    places.announcement.write_text(content)
+    assert announced(places) is None
