@@ -1,180 +1,25 @@
-"""The promises of the product, shown on the whole pipeline with a network stood in for."""
+"""The pipeline with a network stood in for; the promises are in `test_promises.py`."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from bridge.checkpoints import Entry, Licence
 from bridge.errors import BridgeError, Cancelled, DegenerateLandmarks, InvalidRequest
-from bridge.faces.align import TEMPLATES
 from bridge.faces.detect import Detector
 from bridge.faces.face import Face
 from bridge.imaging.codecs import Format, decode, encode
 from bridge.imaging.image import Image, Metadata
 from bridge.imaging.profiles import named_profile
-from bridge.pipeline import CROPS_AT_ONCE, Tools, enhance, enhance_file, find_faces
+from bridge.pipeline import CROPS_AT_ONCE, enhance, enhance_file, find_faces
 from bridge.presets import Mode, Output, Parameters
-from tests.imaging.samples import IPTC, XMP, exif_block, facts
-
-LICENCE = Licence("test", "Test", "None.", consent=False, commercial=True)
-ENTRY = Entry(
-    name="stand-in",
-    title="Stand-in",
-    summary="Not a network.",
-    files=("stand-in.safetensors",),
-    licence=LICENCE,
-    side=64,
-    template="ffhq_512",
-    crop_border="reflect",
-    face_share=0.53,
-    sha256="0" * 64,
-)
-FACES_ALONE = Parameters(strength=100, denoise=0, sharpen=0, mode=Mode.strong)
-
-
-@dataclass
-class StandIn:
-    """A network of a few lines: it smooths, brightens and warms every crop."""
-
-    passes: list[int] = field(default_factory=list)
-    after_pass: Any = None
-
-    def restore(
-        self, checkpoint: str, crops: np.ndarray, *, urgent: bool = True, cancelled: Any = None
-    ) -> np.ndarray:
-        assert crops.dtype == np.float32
-        assert crops.min() >= 0
-        assert crops.max() <= 1
-        self.passes.append(len(crops))
-        if self.after_pass:
-            self.after_pass()
-        smooth = np.stack([cv2.GaussianBlur(crop, (0, 0), 1.5) for crop in crops])
-        return smooth * np.float32(0.9) + np.float32([0.09, 0.05, 0.02])
-
-
-@dataclass
-class OneCheckpoint:
-    entry: Entry = ENTRY
-
-    def pick(self, name: str, face_size: float) -> Entry:
-        return self.entry
-
-
-class NoDetector(Detector):
-    def detect(self, image: Image, *, min_size: float = 24, min_score: float = 0.6) -> list[Face]:
-        raise AssertionError("the faces were given: nothing is to be detected")
-
-
-def tools(engine: StandIn | None = None, detector: Detector | None = None) -> Tools:
-    return Tools(detector or NoDetector(), engine or StandIn(), OneCheckpoint())
-
-
-def face(x: float, y: float, size: float, strength: int | None = None) -> Face:
-    """A face of `size` pixels around (x, y)."""
-    points = (TEMPLATES["ffhq_512"] - TEMPLATES["ffhq_512"].mean(axis=0)) * size + (x, y)
-    return Face((x - size / 2, y - size / 2, x + size / 2, y + size / 2), points, strength=strength)
-
-
-def noise(height: int, width: int, channels: int, dtype: type, seed: int = 0) -> np.ndarray:
-    values = np.random.default_rng(seed).random((height, width, channels))
-    values = cv2.GaussianBlur(values, (0, 0), 1.0).reshape(height, width, channels)
-    return (values * {np.uint8: 255, np.uint16: 65535, np.float32: 1}[dtype]).astype(dtype)
-
-
-profiles = st.sampled_from([None, "sRGB", "Adobe RGB (1998)", "Display P3", "ProPhoto RGB"])
-faces_anywhere = st.lists(
-    st.builds(face, st.floats(-10, 130), st.floats(-10, 110), st.floats(15, 160)), max_size=3
-)
-
-
-@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    height=st.integers(1, 110),
-    width=st.integers(1, 130),
-    channels=st.sampled_from([1, 2, 3, 4]),
-    dtype=st.sampled_from([np.uint8, np.uint16]),
-    profile=profiles,
-    format_=st.sampled_from([Format.PNG, Format.TIFF]),
-    faces=faces_anywhere,
-    mode=st.sampled_from(list(Mode)),
-)
-def test_promise_1_and_3_untouched_is_untouched_and_depth_and_profile_stay(
-    height: int,
-    width: int,
-    channels: int,
-    dtype: type,
-    profile: str | None,
-    format_: Format,
-    faces: list[Face],
-    mode: Mode,
-) -> None:
-    icc = named_profile(profile) if profile and channels >= 3 else None
-    before = Image(noise(height, width, channels, dtype), icc)
-    file = encode(before, format_).data
-    parameters = FACES_ALONE.model_copy(update={"mode": mode})
-    result = enhance_file(file, parameters, Output(), tools(), faces=faces)
-    after = decode(result.data, max_megapixels=1)
-    assert after.pixels.dtype == dtype
-    assert after.pixels.shape == before.pixels.shape
-    assert after.icc == before.icc
-    mask = enhance(before, parameters, tools(), faces=faces, with_mask=True).mask
-    assert mask is not None
-    outside = mask[..., 0] == 0
-    np.testing.assert_array_equal(after.pixels[outside], before.pixels[outside])
-    if channels in (2, 4):
-        np.testing.assert_array_equal(after.pixels[..., -1], before.pixels[..., -1])
-    untouched = enhance_file(
-        file, Parameters(strength=0, denoise=0, sharpen=0), Output(), tools(), faces=faces
-    )
-    np.testing.assert_array_equal(decode(untouched.data, max_megapixels=1).pixels, before.pixels)
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize("mode", list(Mode))
-def test_promise_2_a_face_larger_than_the_network_keeps_its_own_detail(dtype: type, mode: Mode) -> None:
-    rng = np.random.default_rng(3)
-    white = np.iinfo(dtype).max
-    photo = ((0.45 + rng.normal(0, 0.05, (700, 700, 3))).clip(0, 1) * white).astype(dtype)
-    parameters = FACES_ALONE.model_copy(update={"mode": mode})
-    result = enhance(Image(photo), parameters, tools(), faces=[face(350, 350, 560)]).image.pixels
-
-    def fine(pixels: np.ndarray) -> np.ndarray:
-        values = pixels / white
-        return (values - cv2.GaussianBlur(values, (0, 0), 2))[250:450, 250:450]
-
-    assert np.abs(result.astype(float) - photo).max() > 0.01 * white
-    assert np.corrcoef(fine(photo).ravel(), fine(result).ravel())[0, 1] > 0.99
-    assert fine(result).std() > 0.97 * fine(photo).std()
-
-
-@pytest.mark.parametrize("format_", [Format.PNG, Format.TIFF, Format.JPEG])
-def test_promise_6_the_same_file_gives_the_same_bytes(format_: Format) -> None:
-    file = encode(Image(noise(90, 120, 3, np.uint8)), format_).data
-    parameters = Parameters()
-    faces = [face(40, 45, 50), face(85, 45, 50)]
-    first, second = (enhance_file(file, parameters, Output(), tools(), faces=faces).data for _ in range(2))
-    assert first == second
-
-
-def test_promise_6_each_face_is_what_it_is_alone() -> None:
-    photo = Image(noise(120, 400, 3, np.uint16))
-    faces = [face(60 + 90 * index, 60, 40) for index in range(4)]
-    together = enhance(photo, FACES_ALONE, tools(), faces=faces).image.pixels
-    for one in faces:
-        alone = enhance(photo, FACES_ALONE, tools(), faces=[one], with_mask=True)
-        assert alone.mask is not None
-        inside = alone.mask[..., 0] > 0
-        np.testing.assert_array_equal(together[inside], alone.image.pixels[inside])
+from tests.stand_in import FACES_ALONE, StandIn, face, noise, tools
 
 
 @pytest.mark.parametrize("slider", ["strength", "denoise", "sharpen"])
@@ -397,29 +242,3 @@ def test_float_pictures_with_highlights_above_white_keep_them() -> None:
     after = enhance(Image(photo), FACES_ALONE, tools(), faces=[face(60, 50, 60)]).image.pixels
     assert after.dtype == np.float32
     assert after[48:52, 58:62].min() > 3.3
-
-
-@pytest.mark.slow
-def test_promises_1_and_3_on_a_large_camera_file() -> None:
-    """6,000 x 4,000, 16 bit, ProPhoto RGB, with EXIF, GPS, IPTC, XMP and resolution."""
-    small = noise(400, 600, 3, np.uint16, seed=9)
-    pixels = cv2.resize(small, (6000, 4000), interpolation=cv2.INTER_CUBIC).astype(np.uint16)
-    metadata = Metadata(exif=exif_block(), xmp=XMP, iptc=IPTC, dots_per_inch=(300.0, 300.0))
-    before = Image(pixels, named_profile("ProPhoto RGB"), metadata)
-    file = encode(before, Format.TIFF).data
-    faces = [face(1500, 1800, 1500), face(4300, 1500, 900)]
-    result = enhance_file(file, FACES_ALONE, Output(), tools(), faces=faces)
-    after = decode(result.data, max_megapixels=250)
-    assert after.pixels.dtype == np.uint16
-    assert after.icc == before.icc
-    assert after.metadata.iptc == IPTC
-    assert after.metadata.dots_per_inch == (300.0, 300.0)
-    assert after.metadata.xmp is not None
-    assert b"bride &amp; groom" in after.metadata.xmp
-    assert facts(after.metadata.exif) == facts(before.metadata.exif)
-    mask = enhance(before, FACES_ALONE, tools(), faces=faces, with_mask=True).mask
-    assert mask is not None
-    outside = mask[..., 0] == 0
-    assert 0.85 < outside.mean() < 0.99
-    assert (after.pixels[outside] == pixels[outside]).all()
-    assert (after.pixels[~outside] != pixels[~outside]).any()

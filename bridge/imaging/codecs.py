@@ -7,7 +7,7 @@ nothing of faces, and reads no pixel before the header fits the budget.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -29,6 +29,7 @@ _HEADERS = {
     Format.TIFF: tiff.header,
     Format.WEBP: webp.header,
 }
+_DEEPEST = {Format.JPEG: 8, Format.WEBP: 8, Format.PNG: 16}  # bits a channel; a TIFF takes all that we have
 _BAND = 256  # rows converted at a time, so that wider intermediate types stay small
 
 
@@ -144,7 +145,8 @@ def encode(
         quality: 1 to 100, of JPEG and WebP; a WebP of quality 100 is lossless.
 
     Returns:
-        The file, with warnings for what it could not carry. TIFF and PNG lose nothing.
+        The file, with warnings for what it could not carry. TIFF loses nothing, PNG only what
+        floats have beyond 16 bits.
 
     Raises:
         EncodingFailed: the format cannot hold a picture of this size.
@@ -169,7 +171,19 @@ def encode(
                 webp.encode(pixels, quality), blocks_of(image.metadata, coloured.icc), pixels.shape
             )
             warnings = greyed + clipped + lost
+    if depth is None:
+        warnings += _rounding(format, image.pixels.dtype)
     return Encoded(data, format.media_type, warnings)
+
+
+def _rounding(container: Format, dtype: np.dtype[Any]) -> Warnings:
+    """What is to be told when nobody asked for the depth that the container leaves."""
+    most = _DEEPEST.get(container, 32)
+    bits = dtype.itemsize * 8
+    if bits <= most:
+        return ()
+    name = "WebP" if container is Format.WEBP else container.value.upper()
+    return (f"{name} holds at most {most} bits a channel; the picture's {bits} were rounded.",)
 
 
 def _at_depth(pixels: Array, depth: Depth | None) -> tuple[Pixels, Warnings]:

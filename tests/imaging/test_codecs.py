@@ -93,15 +93,29 @@ def test_floats_are_clipped_with_a_warning_where_they_become_whole() -> None:
     assert kept.warnings == ()
 
 
+@pytest.mark.parametrize("container", list(Format))
+@pytest.mark.parametrize(("dtype", "bits"), [("uint8", 8), ("uint16", 16), ("float32", 32)])
+def test_a_depth_that_the_format_does_not_hold_is_a_warning(container: Format, dtype: str, bits: int) -> None:
+    most = {Format.JPEG: 8, Format.WEBP: 8, Format.PNG: 16, Format.TIFF: 32}[container]
+    picture = Image(pixels(4, 4, 3, dtype))
+    told = encode(picture, container).warnings
+    if bits <= most:
+        assert told == ()
+    else:
+        assert f"at most {most} bits" in told[0]
+        assert f"picture's {bits}" in told[0]
+    assert encode(picture, container, depth=8).warnings == ()  # it was asked for
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 def test_transparency_becomes_white_in_a_jpeg(dtype: str) -> None:
     white = 1 if dtype == "float32" else np.iinfo(dtype).max
     picture = np.zeros((8, 8, 4), dtype)
-    encoded = encode(Image(picture), Format.JPEG)
+    encoded = encode(Image(picture), Format.JPEG, depth=8)
     assert decode(encoded.data, max_megapixels=1).pixels.min() >= 254
     assert "transparency" in encoded.warnings[0]
     picture[..., 3] = white
-    opaque = encode(Image(picture), Format.JPEG)
+    opaque = encode(Image(picture), Format.JPEG, depth=8)
     assert decode(opaque.data, max_megapixels=1).pixels.max() <= 1
     assert opaque.warnings == ()
 
