@@ -1,17 +1,14 @@
 from __future__ import annotations
 
-import hashlib
-import json
 import pickle
 import subprocess
 import sys
-from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from bridge.checkpoints import Checkpoints, Progress
 from bridge.errors import (
     CheckpointError,
     CheckpointForeign,
@@ -20,96 +17,14 @@ from bridge.errors import (
     CheckpointTruncated,
     CheckpointUnknown,
     CheckpointUnsafe,
-    DownloadFailed,
     InvalidRequest,
     LicenceNotAccepted,
     OutputError,
 )
 from bridge.network import checkpoint
-from bridge.network.architecture import Architecture
-from bridge.network.gpen import GPEN
-from tests.checkpoints.mirror import Mirror
+from tests.checkpoints.house import House, entry, pth, sha256, weights
 
 ROOT = Path(__file__).parents[2]
-LICENCES = """
-[licences.free]
-title = "Free"
-terms = "Do as you like."
-consent = false
-commercial = true
-
-[licences.strict]
-title = "Strict"
-terms = "Ask first."
-consent = true
-commercial = false
-"""
-
-
-def weights(side: int, seed: int = 0, width: int = 4) -> dict[str, torch.Tensor]:
-    torch.manual_seed(seed)
-    return GPEN(Architecture((width,) * (side.bit_length() - 2), style_dim=8, mlp_depth=1)).state_dict()
-
-
-def pth(path: Path, side: int = 16, seed: int = 0, width: int = 4) -> Path:
-    torch.save(OrderedDict(weights(side, seed, width)), path)
-    return path
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def entry(name: str, side: int, licence: str = "strict", **fields: object) -> str:
-    base: dict[str, object] = {
-        "name": name,
-        "title": name,
-        "summary": "Small.",
-        "files": [f"{name}.pth"],
-        "licence": licence,
-        "side": side,
-        "template": "gpen",
-        "crop_border": "black",
-        "face_share": 0.5,
-    }
-    lines = (f"{key} = {json.dumps(value)}" for key, value in (base | fields).items())
-    return "\n[[checkpoint]]\n" + "\n".join(lines) + "\n"
-
-
-class House:
-    """A product folder, a user's folder and a desk with files, none of which exist yet."""
-
-    def __init__(self, root: Path) -> None:
-        self.bundled, self.user, self.desk = root / "bundled", root / "user", root / "desk"
-        self.bundled.mkdir()
-        self.desk.mkdir()
-
-    def checkpoints(self, *entries: str) -> Checkpoints:
-        (self.bundled / "manifest.toml").write_text(LICENCES + "".join(entries), encoding="utf-8")
-        return Checkpoints(self.bundled, self.user, schemes=("http",))
-
-    def lite(self, side: int = 16) -> str:
-        path = self.bundled / "lite.safetensors"
-        checkpoint.save(weights(side), path, {})
-        return entry(
-            "lite",
-            side,
-            "free",
-            files=[path.name],
-            bundled=True,
-            bytes=path.stat().st_size,
-            sha256=sha256(path),
-        )
-
-    def kept(self) -> list[str]:
-        """What lies in the user's folder, but for the notes of consent and trust."""
-        found = self.user.iterdir() if self.user.exists() else []
-        return sorted(p.name for p in found if p.suffix not in (".lock", ".json"))
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
 
 
 def names(entries: list[object]) -> list[str]:
@@ -148,6 +63,27 @@ def test_a_bundled_file_without_a_published_hash_is_trusted_on_first_use(house: 
     checkpoint.save(weights(16, seed=1), path, {})
     with pytest.raises(CheckpointHashMismatch):
         checkpoints.open("lite")
+
+
+@pytest.mark.parametrize(
+    ("damage", "error"),
+    [
+        (lambda content: content[:-1], CheckpointTruncated),
+        (lambda content: content + b"?", CheckpointTruncated),
+        (lambda content: content[:-1] + b"?", CheckpointHashMismatch),
+        (lambda content: b"", CheckpointTruncated),
+    ],
+)
+def test_a_bundled_file_that_is_not_the_manifests_is_never_opened(
+    house: House, damage: Callable[[bytes], bytes], error: type[CheckpointError]
+) -> None:
+    checkpoints = house.checkpoints(house.lite())
+    path = house.bundled / "lite.safetensors"
+    path.write_bytes(damage(path.read_bytes()))
+    for call in (checkpoints.open, checkpoints.verify):
+        with pytest.raises(error):
+            call("lite")
+    assert not house.user.exists()  # and nothing is learnt from it
 
 
 def test_unknown_names_are_told(house: House) -> None:
@@ -385,92 +321,3 @@ def test_converting_writes_the_same_network_elsewhere(house: House) -> None:
     with pytest.raises(CheckpointError):
         checkpoints.convert(house.desk / "text", house.desk / "other.safetensors")
     assert not (house.desk / "other.safetensors").exists()
-
-
-# --- pull ------------------------------------------------------------------------------------
-
-
-def published(house: House, mirror: Mirror, seed: int = 0) -> tuple[Path, str]:
-    path = pth(house.desk / "published.pth", seed=seed)
-    return path, mirror.serve("/official.pth", content=path.read_bytes())
-
-
-def test_pulling_downloads_checks_and_converts(house: House, mirror: Mirror) -> None:
-    path, source = published(house, mirror)
-    known = entry("official", 16, bytes=path.stat().st_size, sha256=sha256(path), sources=[source])
-    checkpoints = house.checkpoints(known)
-    with pytest.raises(LicenceNotAccepted, match="Ask first"):
-        checkpoints.pull("official")
-    assert mirror.files["/official.pth"].asked == []
-    heard: list[Progress] = []
-    checkpoints.pull("official", accept_licence=True, on_progress=heard.append)
-    assert heard[-1].done == path.stat().st_size
-    assert house.kept() == ["official.safetensors"]
-    assert checkpoints.verify("official").entry.sha256 == sha256(path)
-    assert checkpoints.open("official").size == 16
-    checkpoints.pull("official")
-    assert len(mirror.files["/official.pth"].asked) == 1
-
-
-def test_a_pull_survives_bad_mirrors_and_cuts(house: House, mirror: Mirror) -> None:
-    path, _ = published(house, mirror)
-    content = path.read_bytes()
-    sources = [
-        mirror.serve("/forbidden.pth", status=403),
-        mirror.serve("/wrong.pth", content=bytes(len(content))),
-        mirror.serve("/good.pth", content=content, cut_after=[1000]),
-    ]
-    known = entry("official", 16, bytes=len(content), sha256=sha256(path), sources=sources)
-    checkpoints = house.checkpoints(known)
-    checkpoints.pull("official", accept_licence=True)
-    assert checkpoints.verify("official").entry.sha256 == sha256(path)
-
-
-def test_a_file_of_unknown_hash_is_remembered_and_held_to_it(house: House, mirror: Mirror) -> None:
-    path, source = published(house, mirror)
-    checkpoints = house.checkpoints(entry("official", 16, sources=[source]))
-    checkpoints.pull("official", accept_licence=True)
-    verified = checkpoints.verify("official")
-    assert verified.first_use
-    assert verified.entry.sha256 == sha256(path)
-    (house.user / "official.safetensors").unlink()
-    published(house, mirror, seed=1)
-    with pytest.raises(CheckpointHashMismatch):
-        checkpoints.pull("official")
-    assert house.kept() == []
-
-
-def test_a_failed_pull_tells_what_to_do_without_internet(house: House, mirror: Mirror) -> None:
-    source = mirror.serve("/official.pth", status=404)
-    checkpoints = house.checkpoints(entry("official", 16, sources=[source]))
-    with pytest.raises(DownloadFailed, match="404") as caught:
-        checkpoints.pull("official", accept_licence=True)
-    assert source in caught.value.hint
-    assert "weights import official.pth" in caught.value.hint
-
-
-def test_a_web_page_instead_of_the_file_is_not_kept(house: House, mirror: Mirror) -> None:
-    source = mirror.serve("/official.pth", content=b"<html>Please sign in</html>")
-    checkpoints = house.checkpoints(entry("official", 16, sources=[source]))
-    with pytest.raises(CheckpointError, match="not a checkpoint"):
-        checkpoints.pull("official", accept_licence=True)
-    assert house.kept() == []
-    path, _ = published(house, mirror)
-    checkpoints.pull("official")
-    assert checkpoints.verify("official").entry.sha256 == sha256(path)
-
-
-def test_a_checkpoint_without_sources_cannot_be_pulled(house: House) -> None:
-    checkpoints = house.checkpoints(house.lite(), entry("private", 16))
-    assert checkpoints.pull("lite").name == "lite"
-    with pytest.raises(CheckpointNotInstalled):
-        checkpoints.pull("private")
-
-
-def test_a_damaged_installation_is_not_taken_for_a_good_one(house: House, mirror: Mirror) -> None:
-    _, source = published(house, mirror)
-    checkpoints = house.checkpoints(entry("official", 16, sources=[source]))
-    checkpoints.pull("official", accept_licence=True)
-    (house.user / "official.safetensors").write_bytes(b"damaged")
-    checkpoints.pull("official")
-    assert checkpoints.open("official").size == 16

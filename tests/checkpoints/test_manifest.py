@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bridge.checkpoints import manifest
+from bridge.checkpoints import Checkpoints, manifest
 from bridge.config import bundled
 from bridge.errors import CheckpointError
 
@@ -54,6 +54,19 @@ def test_only_our_own_weights_are_bundled_and_free_for_paid_work(shipped: tuple[
         assert entry.licence.commercial is ours
         assert entry.licence.consent is not ours
         assert bool(entry.sources) is not ours
+
+
+def test_what_is_bundled_is_what_the_manifest_says_and_has_a_model_card(
+    shipped: tuple[manifest.Entry, ...], tmp_path: Path
+) -> None:
+    library = Checkpoints(bundled("weights"), tmp_path)
+    lying_here = [entry for entry in library.installed() if entry.bundled]
+    if not lying_here:
+        pytest.skip("no checkpoint lies in weights/")
+    for entry in lying_here:
+        verified = library.verify(entry.name)
+        assert not verified.first_use, "its size and SHA-256 belong into the manifest"
+        assert verified.path.with_suffix(".md").is_file()
 
 
 def test_every_source_is_https_and_ends_in_a_file_of_the_entry(shipped: tuple[manifest.Entry, ...]) -> None:
