@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 from PIL import ImageOps
@@ -44,7 +44,7 @@ HELD = {  # what each lossless format holds: depths, and numbers of channels
 }
 OFF = Parameters(strength=0, denoise=0, sharpen=0)
 LOSSLESS = Output(quality=100)  # of a WebP
-many = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=60)
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Rewriter(StandIn):
         return np.asarray(np.clip(smooth + waves, 0, 1), np.float32)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(
     size=st.floats(150, 430),
     angle=st.floats(-3.2, 3.2),
@@ -232,7 +232,7 @@ def test_3_depth_profile_and_metadata_stay_or_their_loss_is_told(
     assert after.metadata.warnings == ()
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     orientation=st.integers(1, 8),
     container=st.sampled_from([Format.JPEG, Format.PNG, Format.WEBP]),
@@ -275,7 +275,7 @@ def engine() -> Any:
         yield running
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     sizes=st.lists(st.floats(20, 60), min_size=2, max_size=11),
     dtype=st.sampled_from([np.uint8, np.uint16]),

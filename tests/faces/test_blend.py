@@ -47,7 +47,7 @@ faces = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @example(chosen=[((0.0, 0.0), 12.0, 0.0)], height=6, width=1, channels=1, dtype=np.uint16)
 @given(
     chosen=st.lists(faces, max_size=4),

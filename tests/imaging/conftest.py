@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
 
 from bridge.imaging.image import Image, Metadata
 from bridge.imaging.profiles import built_in
 from tests.imaging.samples import IPTC, XMP, exif_block, pixels
-
-settings.register_profile("imaging", deadline=None)  # the machine may be busy with other things
-settings.load_profile("imaging")
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def test_no_halo_around_an_edge(low: int, high: int) -> None:
         assert np.diff(result[48, :, 0]).max() > 1.3 * np.diff(soft).max()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 100), st.integers(1, 60), st.integers(1, 60))
 def test_every_pixel_stays_near_its_surroundings(seed: int, amount: int, height: int, width: int) -> None:
     """The halo limit on gray pictures of any content."""

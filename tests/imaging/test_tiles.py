@@ -17,7 +17,7 @@ from bridge.imaging.tiles import Tile, map_tiles, tiles
 SIDES = st.integers(1, 40)
 
 
-@settings(max_examples=50, deadline=None)  # a busy machine is no failure
+@settings(max_examples=50)
 @given(SIDES, SIDES, st.integers(1, 17))
 def test_tiles_cover_every_pixel_once(height: int, width: int, side: int) -> None:
     covered = np.zeros((height, width), int)
@@ -26,7 +26,7 @@ def test_tiles_cover_every_pixel_once(height: int, width: int, side: int) -> Non
     assert_array_equal(covered, 1)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SIDES, SIDES, st.integers(5, 17), st.integers(0, 20), st.sampled_from([1, 4, 8]))
 def test_surroundings_are_the_mirrored_picture(
     height: int, width: int, side: int, margin: int, multiple: int

@@ -17,7 +17,7 @@ architectures = st.builds(
 
 
 @given(architectures)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_architecture_is_deduced_from_the_shapes_of_its_own_state_dict(
     architecture: Architecture,
 ) -> None:

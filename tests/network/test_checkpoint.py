@@ -225,7 +225,6 @@ def test_a_missing_file_is_a_named_error(tmp_path: Path) -> None:
 @given(cut=st.floats(0, 0.9999))
 @settings(
     max_examples=15,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # the file is written anew each time
 )
 def test_cut_files_are_truncated_wherever_they_are_cut(
@@ -242,7 +241,7 @@ def test_cut_files_are_truncated_wherever_they_are_cut(
 
 
 @given(position=st.floats(0, 0.9999), flip=st.integers(1, 255))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.parametrize("suffix", ["safetensors", "pth"])
 def test_a_damaged_byte_gives_a_named_error_or_still_a_network(
     suffix: str, position: float, flip: int, tiny: GPEN, tmp_path: Path

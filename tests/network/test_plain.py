@@ -19,7 +19,7 @@ def noise(*shape: int) -> torch.Tensor:
 
 
 @given(sides, sides, st.sampled_from([1, 2]), st.integers(0, 3), st.integers(0, 3), st.integers(1, 4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_upfirdn2d_is_what_its_three_steps_say(
     height: int, width: int, up: int, before: int, after: int, taps: int
 ) -> None:
@@ -42,7 +42,7 @@ def test_upfirdn2d_is_what_its_three_steps_say(
 
 
 @given(st.integers(1, 3), st.integers(1, 5), sides, sides)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_filters_agree_with_upfirdn2d(batch: int, channels: int, height: int, width: int) -> None:
     x = noise(batch, channels, height, width)
     kernel = layers.fir_kernel(4.0).double()
@@ -63,7 +63,7 @@ def test_filters_agree_with_upfirdn2d(batch: int, channels: int, height: int, wi
     st.booleans(),
     st.booleans(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_modulated_convolutions_agree(
     batch: int, inputs: int, outputs: int, side: int, kernel_size: int, demodulate: bool, upsample: bool
 ) -> None:

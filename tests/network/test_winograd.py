@@ -17,7 +17,7 @@ def test_transforms_compute_a_correlation_exactly() -> None:
 
 
 @given(st.sampled_from([4, 8, 32, 64]), st.integers(1, 40), st.integers(1, 12), st.integers(0, 2**16))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_agrees_with_direct_convolution_scaled_and_finished(
     side: int, inputs: int, outputs: int, seed: int
 ) -> None:

@@ -107,7 +107,7 @@ def test_a_summary_fits_its_header_and_comes_back() -> None:
     assert summary.seconds["detect"] == 0.123
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.text(max_size=2000), max_size=30))
 def test_warnings_that_do_not_fit_are_counted(warnings: list[str]) -> None:
     summary = ResultSummary.of(a_result(tuple(warnings)))

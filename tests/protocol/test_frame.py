@@ -91,7 +91,7 @@ def test_vectors_mean_what_they_say(name: str) -> None:
         assert encode_frame(frame.header.kind, frame.header.message, parts) == data
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.sampled_from(["request", "result"]), st.dictionaries(texts, values, max_size=4), payloads())
 def test_there_and_back(kind: Any, message: Any, parts: Any) -> None:
     frame = decode_frame(encode_frame(kind, message, parts))
@@ -114,7 +114,7 @@ def test_any_bytes_are_a_frame_or_refused_by_name(data: bytes, with_prefix: bool
     assert isinstance(frame, Frame)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(payloads(), st.data())
 def test_a_damaged_frame_is_a_frame_or_refused_by_name(parts: Any, data: st.DataObject) -> None:
     whole = bytearray(encode_frame("request", {"preset": "phone"}, parts))
