@@ -4,7 +4,7 @@
 
 The network has random weights: memory does not depend on what they are. The whole picture is
 enhanced in a child process by the `default` preset, from the bytes of the file to the bytes of the
-result, so that the peak is that of a process that does nothing else.
+result, so that the peak is that of a process that does nothing else; three times, as in a batch.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 MEBIBYTE = 2**20
+PICTURES = 3
 
 
 def photo(megapixels: float) -> bytes:
@@ -71,9 +72,12 @@ def enhance_once(
         tools = Tools(Detector(), engine, checkpoints)
         engine.warm_up(name)
         idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-        result = enhance_file(file.read_bytes(), Parameters(checkpoint=name), Output(), tools)
+        for _ in range(PICTURES):
+            result = enhance_file(file.read_bytes(), Parameters(checkpoint=name), Output(), tools)
+            faces = len(result.enhancement.faces)
+            del result  # as a bridge has sent it and lets go
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    answer.put({"idle": idle, "peak": peak, "faces": len(result.enhancement.faces)})
+    answer.put({"idle": idle, "peak": peak, "faces": faces})
 
 
 def main() -> None:

@@ -181,6 +181,17 @@ def metadata(draw: st.DrawFn) -> Metadata:
     )
 
 
+RESOLUTION = {282, 283, 296}
+
+
+def described(image: Image) -> dict[str, dict[int, Any]]:
+    """What the EXIF block says, without the resolution, for which some formats have another place."""
+    return {
+        part: {tag: value for tag, value in fields.items() if tag not in RESOLUTION}
+        for part, fields in facts(image.metadata.exif).items()
+    }
+
+
 @many
 @given(
     riding=metadata(),
@@ -216,9 +227,7 @@ def test_3_depth_profile_and_metadata_stay_or_their_loss_is_told(
     else:
         assert after.pixels.dtype == np.uint8
         assert ("8 bits" in told) == (before.pixels.dtype == np.uint16)
-    assert facts(after.metadata.exif)["gps"] == facts(before.metadata.exif)["gps"]
-    if before.metadata.exif:
-        assert facts(after.metadata.exif) == facts(before.metadata.exif)
+    assert described(after) == described(before)
     if result.format is Format.WEBP:
         assert after.metadata.iptc is None
         assert ("IPTC" in told) == (before.metadata.iptc is not None)

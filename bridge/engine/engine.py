@@ -36,8 +36,9 @@ WINDOW = 0.010
 """Seconds that a pass on a GPU waits for company."""
 CANCEL_POLL = 0.02
 """Seconds between two looks at a caller's `cancelled` event."""
-IDLE = 20.0
-"""Seconds without work after which unused memory goes back to the system."""
+IDLE = 1.0
+"""Seconds without work after which unused memory goes back to the system: little beside a pass, so that
+passes in a row keep their buffers, and soon enough for the rest of the same picture, which needs room too."""
 RESIDENT_SHARE = 0.5
 """Part of the device's memory that resident networks may fill; passes need the rest."""
 RESIDENT_UNKNOWN = 4 * 1024**3
@@ -201,6 +202,8 @@ class Engine:
                     return self._chores.popleft()
                 step = self._batcher.next(time.monotonic())
                 if isinstance(step, Batch):
+                    if tidy:
+                        self._give_back_memory()  # what others freed since, in pieces too small for a pass
                     return step
                 if step is None and self._closing:
                     return None
@@ -285,6 +288,7 @@ class Engine:
                 raise
             self._drop(list(occupied))
             runner = Runner(network, self.device)
+        self._give_back_memory()  # opening held the weights in several forms at once
         with self._changed:
             self._runners[checkpoint] = runner
             self._batcher.set_limit(checkpoint, self.device.batch_limit(runner.side))

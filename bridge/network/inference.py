@@ -265,7 +265,10 @@ class _Level(nn.Module):
     def settle(self, *, on_cpu: bool) -> None:
         weight = self.plain.conv.weight
         pays = self.resolution >= WINOGRAD_MIN_RESOLUTION and weight.shape[1] >= WINOGRAD_MIN_CHANNELS
-        self.plain.winograd = WinogradConv(weight) if on_cpu and pays else None
+        if not (on_cpu and pays):
+            self.plain.winograd = None
+        elif self.plain.winograd is None:  # else the weights are as they were, and this would hold them twice
+            self.plain.winograd = WinogradConv(weight)
 
     def forward(self, x: Tensor, latent: Tensor, feature: Tensor, picture: Tensor) -> tuple[Tensor, Tensor]:
         bordered = _canvas(feature, self.upsampling.out_channels, border=1)

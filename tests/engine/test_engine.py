@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from bridge.engine.device import Device
 from bridge.engine.engine import Engine
 from bridge.errors import (
     BridgeError,
@@ -31,10 +32,10 @@ class Gate:
 
     def __call__(self, crops: torch.Tensor) -> None:
         self.entered.release()
-        assert self.opened.wait(10)
+        assert self.opened.wait(60)
 
     def wait_for_a_pass(self) -> None:
-        assert self.entered.acquire(timeout=10)
+        assert self.entered.acquire(timeout=30)
 
 
 def in_background(work: Callable[[], object]) -> Future[object]:
@@ -51,7 +52,7 @@ def in_background(work: Callable[[], object]) -> Future[object]:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -440,10 +441,24 @@ def test_every_failure_of_a_network_has_a_name() -> None:
                 call()
 
 
-def test_idle_memory_goes_back_to_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
-    given_back = threading.Event()
+def test_memory_goes_back_after_loading_when_idle_and_before_the_pass_that_follows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    happened: list[str] = []
+    idle = threading.Event()
+
+    def give_back(device: Device) -> None:
+        happened.append("given back")
+        if "pass" in happened:
+            idle.set()
+
     monkeypatch.setattr("bridge.engine.engine.IDLE", 0.01)
-    monkeypatch.setattr(type(GPU), "give_back_memory", lambda self: given_back.set())
-    with Engine(lambda name: FakeNetwork(), GPU) as engine:
-        assert given_back.wait(10)
-        assert engine.restore("a", some_crops(1)).shape == (1, 16, 16, 3)
+    monkeypatch.setattr(type(GPU), "give_back_memory", give_back)
+    network = FakeNetwork(on_pass=lambda _: happened.append("pass"))
+    with Engine(lambda name: network, GPU) as engine:
+        engine.restore("a", some_crops(1))
+        assert happened[happened.index("pass") - 1] == "given back"
+        assert idle.wait(10)
+        happened.clear()
+        engine.restore("a", some_crops(1))
+        assert happened[:2] == ["given back", "pass"]

@@ -34,6 +34,16 @@ def test_folded_network_answers_as_the_plain_one(
     torch.testing.assert_close(folded(x).double(), exact, atol=1e-4, rtol=0)
 
 
+def test_settling_where_it_is_already_makes_no_second_copy(make_network: MakeNetwork) -> None:
+    folded = fold(make_network(WIDE, 6))
+    tiled = [id(module) for module in folded.modules() if isinstance(module, WinogradConv)]
+    occupied = folded.bytes
+    folded.settle("cpu")
+    assert tiled
+    assert [id(module) for module in folded.modules() if isinstance(module, WinogradConv)] == tiled
+    assert folded.bytes == occupied
+
+
 def test_without_winograd_and_with_a_true_batch_it_answers_the_same(make_network: MakeNetwork) -> None:
     network = make_network(WIDE, 6)
     x = pictures(network.size, batch=2)
