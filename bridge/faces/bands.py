@@ -26,6 +26,14 @@ CONTRADICTION_SIGMA = 0.1
 """Sigma in eye distances of the band in which a restoration must agree with the photo."""
 CONTRADICTION = {Mode.natural: (0.07, 0.16), Mode.detail: (0.09, 0.2), Mode.strong: (0.18, 0.4)}
 """Disagreement (of full scale) from which the photo begins to win, and at which it has won."""
+STRUCTURE_BAND = (0.015, 0.12)
+STRUCTURE_WINDOW = 0.12
+"""Sigmas in eye distances: the band of hairs and threads of a veil, and where their energy is compared."""
+STRUCTURE_LOST = (0.05, 0.09)
+"""Contrast (root mean square, of full scale) that the photo has in that band and the restoration lacks,
+from which the photo begins to win, and at which it has won. Measured on a 256-pixel crop: noise of
+sigma 25 of 255, JPEG of quality 15 and faces at a third of the size stay under 0.045 (99 %); strands
+of hair and nets have 0.07 to 0.25. A scratch has that too, so strong does not ask."""
 TEXTURE_SIGMA = 0.1
 """Sigma in eye distances above which detail counts as skin texture: moles, freckles, pores."""
 STANDS_OUT = (2.0, 4.0)
@@ -57,6 +65,7 @@ def residual(photo: FloatPixels, restored: FloatPixels, landmarks: Points, mode:
     change: FloatPixels = np.clip(restored, 0.0, 1.0) - np.clip(photo, 0.0, 1.0)
     agreement = _agreement(change, unit, *CONTRADICTION[mode])
     if mode is not Mode.strong:
+        agreement *= _structure_there(photo, restored, unit)
         change -= _blurred(change, ANCHOR[mode] * unit)
     if mode is Mode.natural:
         change = _with_own_texture(photo, change, skin_map(landmarks, photo.shape[0]), unit)
@@ -90,7 +99,27 @@ def _agreement(change: FloatPixels, unit: float, begins: float, won: float) -> M
     """
     local = np.asarray(change - np.median(change, axis=(0, 1)), np.float32)
     contradiction = np.abs(_blurred(local, CONTRADICTION_SIGMA * unit)).max(axis=2)
-    t = np.clip((contradiction - begins) / (won - begins), 0.0, 1.0)
+    return _falling(contradiction, begins, won)
+
+
+def _structure_there(photo: FloatPixels, restored: FloatPixels, unit: float) -> Mask:
+    """1 where the restoration has the photo's fine structure, or more, 0 where it painted it over.
+
+    Strands of hair and the threads of a veil are too fine for `_agreement`. Taking away noise or
+    compression loses far less contrast in this band, and making a blurred face sharp adds to it.
+    """
+
+    def energy(pixels: FloatPixels) -> Mask:
+        luma = np.asarray(np.clip(pixels, 0.0, 1.0) @ LUMA, np.float32)
+        fine, coarse = (_blurred(luma, sigma * unit) for sigma in STRUCTURE_BAND)
+        return _blurred(np.square(fine - coarse), STRUCTURE_WINDOW * unit)
+
+    return _falling(np.sqrt(np.maximum(energy(photo) - energy(restored), 0.0)), *STRUCTURE_LOST)
+
+
+def _falling(values: Mask, begins: float, ends: float) -> Mask:
+    """1 up to `begins`, 0 from `ends` on, smooth between."""
+    t = np.clip((values - begins) / (ends - begins), 0.0, 1.0)
     return np.asarray(1.0 - t * t * (3 - 2 * t), np.float32)
 
 

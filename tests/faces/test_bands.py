@@ -92,6 +92,51 @@ def test_a_hand_in_front_of_the_face_is_kept(mode: Mode) -> None:
     assert np.abs(after[middle] - photo[middle]).max() < 0.03
 
 
+def veil() -> np.ndarray:
+    """A net of dark threads, 2 pixels wide and 24 apart: S x S, 0-1."""
+    y, x = np.mgrid[0:SIDE, 0:SIDE].astype(float)
+    turned = (0.88 * x + 0.48 * y, 0.88 * y - 0.48 * x)
+    threads = [np.clip(1.5 - np.abs(along % 24 - 12), 0, 1) for along in turned]
+    return 0.7 * np.maximum(*threads)[..., None]
+
+
+def strands() -> np.ndarray:
+    """Four hairs across the face, 2 pixels wide: S x S, 0-1."""
+    drawn = np.zeros((SIDE, SIDE), np.float32)
+    for start, end in ((90, 130), (120, 100), (150, 170), (135, 190)):
+        cv2.line(drawn, (start, 40), (end, 220), 1.0, 2, cv2.LINE_AA)
+    return drawn[..., None]
+
+
+@pytest.mark.parametrize("mode", [Mode.natural, Mode.detail])
+@pytest.mark.parametrize("obstacle", [veil(), strands()], ids=["veil", "strands"])
+def test_a_veil_and_hair_in_front_of_the_face_are_kept(mode: Mode, obstacle: np.ndarray) -> None:
+    restored = skin_photo(grain=0)  # a network that saw through it
+    photo = (restored * (1 - obstacle) + obstacle * np.float32([0.1, 0.06, 0.05])).astype(np.float32)
+    after = photo + residual(photo, restored, LANDMARKS, mode)
+    threads = (obstacle[..., 0] > 0.6) & FACE
+    contrast = [float((restored - picture)[threads].mean()) for picture in (after, photo)]
+    assert contrast[0] > 0.8 * contrast[1]
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("scale", [1, 2, 3])
+def test_noise_and_compression_are_not_taken_for_a_veil(mode: Mode, scale: int, portrait: np.ndarray) -> None:
+    clean = portrait[20:220, 120:320]
+    worse = cv2.resize(clean, None, fx=1 / scale, fy=1 / scale, interpolation=cv2.INTER_AREA)
+    worse = worse + np.random.default_rng(3).normal(0, 15, worse.shape)
+    worse = cv2.imdecode(cv2.imencode(".jpg", np.clip(worse, 0, 255), [cv2.IMWRITE_JPEG_QUALITY, 30])[1], 1)
+    photo, restored = (
+        cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC).astype(np.float32) / 255
+        for picture in (worse, clean)
+    )
+    change = residual(photo, restored, LANDMARKS, mode)
+    wanted = restored - photo
+    on_eyes = np.s_[105:140, 80:176]
+    fine = wanted - cv2.GaussianBlur(wanted, (0, 0), 8)
+    assert (change * fine)[on_eyes].sum() > 0.8 * (fine * fine)[on_eyes].sum()
+
+
 @pytest.mark.parametrize("mode", list(Mode))
 def test_gray_stays_gray(mode: Mode) -> None:
     photo = np.repeat(skin_photo()[..., :1], 3, axis=2)
