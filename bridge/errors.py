@@ -302,7 +302,9 @@ class LicenceNotAccepted(CheckpointError):
     code = "licence_not_accepted"
     title = "The licence of this checkpoint has not been accepted"
     status = 403
-    default_hint = "Read the terms, then accept them."
+    default_hint = (
+        "Read the terms; if you agree, ask again with `--accept-licence` (programs: `accept_licence`)."
+    )
 
 
 class DownloadFailed(CheckpointError):

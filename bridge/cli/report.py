@@ -40,7 +40,8 @@ def reported(as_json: bool) -> Iterator[None]:
         if as_json:
             print_json({"error": described(error)})
         else:
+            # Wrapped by the terminal alone: addresses and commands in there are copied.
             notices.print(f"[bold red]{error.title}[/]", markup=True)
-            notices.print(error.detail, markup=False)
-            notices.print(error.hint, style="dim", markup=False)
+            notices.print(error.detail, markup=False, soft_wrap=True)
+            notices.print(error.hint, style="dim", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error

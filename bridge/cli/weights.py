@@ -22,7 +22,7 @@ Existing = Annotated[Path, typer.Argument(exists=True, dir_okay=False)]
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """Show known and installed checkpoints."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from bridge.server.checkpoints import states
 
@@ -31,7 +31,8 @@ def list_(as_json: AsJson = False) -> None:
         if as_json:
             print_json(found.model_dump(mode="json", exclude_none=True))
             return
-        table = Table("name", "pixels", "MB", "installed", "paid work", "what to expect")
+        name = Column("name", no_wrap=True)  # it is copied into other commands
+        table = Table(name, "pixels", "MB", "installed", "paid work", "what to expect")
         for state in found.checkpoints:
             megabytes = f"{state.bytes / 1e6:.0f}" if state.bytes else "?"
             yes_no = ("yes" if state.installed else "", "yes" if state.licence.commercial else "no")

@@ -112,7 +112,10 @@ def kind_of(path: Path) -> Kind:
         return "safetensors"
     if start.startswith(b"\x08") and start[2:3] in (b"\x12", b"\x1a", b"\x22", b"\x2a", b"\x32", b"\x3a"):
         return "onnx"  # protobuf: field 1, the IR version, then another field of ModelProto
-    raise CheckpointError(f"{path.name} is not a checkpoint: neither safetensors nor PyTorch nor ONNX.")
+    raise CheckpointError(
+        f"{path.name} is not a checkpoint: neither safetensors nor PyTorch nor ONNX.",
+        hint="Choose the .pth, .safetensors or .onnx file of a GPEN generator.",
+    )
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:

@@ -85,7 +85,27 @@ def test_weights_convert_installs_nothing_and_overwrites_nothing(
 def test_weights_pull_asks_before_it_fetches(type_: Type) -> None:
     said = type_("weights", "pull", "gpen-bfr-512", "--json")
     assert (said.status, said.json["error"]["code"]) == (1, "licence_not_accepted")
+    assert "--accept-licence" in said.json["error"]["hint"]
     assert type_("weights", "pull", "nothing", "--json").json["error"]["code"] == "checkpoint_unknown"
+
+
+def test_what_people_copy_is_in_one_piece(type_: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names in the list, and the addresses of the advice for a computer without internet."""
+
+    def offline(*_: object, **__: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr("urllib.request.OpenerDirector.open", offline)
+    listed = {state["name"]: state for state in type_("weights", "list", "--json").json["checkpoints"]}
+    shown = type_("weights", "list").out
+    assert all(name in shown for name in listed)
+    said = type_("weights", "pull", "gpen-bfr-512", "--accept-licence")
+    assert said.status == 1
+    for words in (
+        "https://huggingface.co/akhaliq/GPEN-BFR-512/resolve/main/GPEN-BFR-512.pth",
+        "gpen-bridge weights import GPEN-BFR-512.pth",
+    ):
+        assert words in said.err
 
 
 def test_doctor_finds_what_is_there_and_what_is_missing(type_: Type, installed: None, home: Path) -> None:
