@@ -159,7 +159,7 @@ class Client:
     async def _ask(self, method: str, path: str, model: type[M], **body: Any) -> M:
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS, sock_connect=CONNECT_SECONDS)
         async with self._answer(method, path, timeout=timeout, **body) as response:
-            return _parsed(model, await response.json())
+            return _parsed(model, await response.read())
 
     @asynccontextmanager
     async def _answer(self, method: str, path: str, **body: Any) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -180,9 +180,14 @@ def _file_frame(data: bytes, request: BaseModel) -> bytes:
     return encode_frame("request", message(request), [file_payload(IMAGE, data, "application/octet-stream")])
 
 
-def _parsed(model: type[M], content: Mapping[str, Any]) -> M:
+def _parsed(model: type[M], content: Mapping[str, Any] | bytes) -> M:
+    """The model from a frame's message, or from the bytes of a JSON body."""
     try:
-        return model.model_validate(content)
+        return (
+            model.model_validate_json(content)
+            if isinstance(content, bytes)
+            else model.model_validate(content)
+        )
     except ValidationError as error:
         raise ProtocolMismatch(f"The bridge's answer is not a {model.__name__}.") from error
 

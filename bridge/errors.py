@@ -18,6 +18,7 @@ class BridgeError(Exception):
     Args:
         detail: one sentence about this occurrence: what happened, to which file.
         hint: overrides the class's advice when the place of the failure knows better.
+        retry_after: seconds after which it is worth another try, where the place of the failure knows.
     """
 
     code: ClassVar[str] = "internal"
@@ -26,9 +27,10 @@ class BridgeError(Exception):
     retryable: ClassVar[bool] = False
     default_hint: ClassVar[str] = "Look into the log, then try again; report it if it happens twice."
 
-    def __init__(self, detail: str = "", *, hint: str | None = None) -> None:
+    def __init__(self, detail: str = "", *, hint: str | None = None, retry_after: int | None = None) -> None:
         super().__init__(detail or self.title)
         self.hint = hint if hint is not None else self.default_hint
+        self.retry_after = retry_after
 
     @property
     def detail(self) -> str:

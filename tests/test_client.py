@@ -88,11 +88,11 @@ async def test_nobody_there(tmp_path: Path) -> None:
             await client.health()
 
 
-async def test_something_else_there() -> None:
+@pytest.mark.parametrize("body", [b'{"service": "nginx"}', b"{", b"", b"\xff"])
+async def test_something_else_there(body: bytes) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         path = (await reader.readuntil(b"\r\n\r\n")).split()[1]
         status = b"200 OK" if path == b"/v1/health" else b"404 Nothing"
-        body = b'{"service": "nginx"}'
         head = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
         writer.write(head % (status, len(body)) + body)
         await writer.drain()

@@ -77,14 +77,21 @@ class Transfers:
         try:
             await asyncio.to_thread(checkpoints.pull, name, True, on_progress)
         except BridgeError as error:
-            problem = Reason(code=error.code, detail=error.detail)
-            self._states[name] = self._states[name].model_copy(update={"problem": problem})
             self._log.logger.warning("download failed", checkpoint=name, code=error.code, detail=error.detail)
+            self._note(name, error)
+        except Exception as error:
+            # Whatever it is, the list must not show a download that goes on for ever.
+            self._log.logger.error("download failed", checkpoint=name, exc_info=error)
+            self._note(name, BridgeError("The download failed; the log says more."))
         else:
             del self._states[name]
             self._log.logger.info("downloaded", checkpoint=name)
         finally:
             del self._tasks[name]
+
+    def _note(self, name: str, error: BridgeError) -> None:
+        problem = Reason(code=error.code, detail=error.detail)
+        self._states[name] = self._states[name].model_copy(update={"problem": problem})
 
 
 TRANSFERS = web.AppKey("transfers", Transfers)

@@ -56,7 +56,9 @@ class Pairing:
         """
         now = self._clock()
         if len(self._recent) == TRIES_A_MINUTE and now - self._recent[0] < 60.0:
-            raise Busy("Too many pairing codes were tried.", hint="Wait a minute, then try again.")
+            raise Busy(
+                "Too many pairing codes were tried.", hint="Wait a minute, then try again.", retry_after=60
+            )
         self._recent.append(now)
         given = code.upper().replace("-", "").replace(" ", "")
         valid = self._tries_left > 0 and now < self._until

@@ -75,7 +75,7 @@ def _respond(
         log.info("request refused", detail=error.detail, **facts)
     extra = dict(headers or {})
     if error.retryable and error.status in (429, 503):
-        extra["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        extra["Retry-After"] = str(error.retry_after or RETRY_AFTER_SECONDS)
     if error.status == 401:
         extra["WWW-Authenticate"] = "Bearer"
     body = document(error, instance).model_dump_json().encode()

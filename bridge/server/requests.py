@@ -17,13 +17,15 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from bridge.errors import Busy, InvalidRequest, NotReady, RequestIdInUse, RequestUnknown
+from bridge.errors import Busy, Cancelled, InvalidRequest, NotReady, RequestIdInUse, RequestUnknown
 from bridge.protocol.service import CancelResult
 from bridge.server.clients import Caller
 from bridge.server.guard import CALLER
 from bridge.server.route import METRICS, Route, answer
 
 HEADER = "GPEN-Request-Id"
+CANCEL_SECONDS = 0.5
+"""How long work that was told to stop may take to do so before its client is answered."""
 T = TypeVar("T")
 
 
@@ -40,6 +42,7 @@ class Admission:
         self.request_id = request_id
         self.caller = caller
         self.cancelled = threading.Event()
+        self._stopped = asyncio.Event()
         self._pool = pool
         self._work: Future[Any] | None = None
 
@@ -47,14 +50,33 @@ class Admission:
         """Run heavy work in a thread and wait for it.
 
         Raises:
+            Cancelled: `cancel` was called. Work that does not look up (a decoder, a network pass) is
+                not waited for: nothing of it will be sent. Its slot stays taken until it has ended.
             asyncio.CancelledError: the client has gone; the work has been told so.
         """
+        if self._stopped.is_set():  # while the body was read
+            raise Cancelled
         self._work = future = self._pool.submit(work)
+        working = asyncio.wrap_future(future)
+        stopped = asyncio.create_task(self._stopped.wait())
         try:
-            return await asyncio.wrap_future(future)
+            await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                await asyncio.wait((working,), timeout=CANCEL_SECONDS)
+            if working.done():
+                return working.result()
+            working.add_done_callback(lambda late: late.exception())  # nobody else will ask
+            raise Cancelled
         except asyncio.CancelledError:
             self.cancelled.set()
             raise
+        finally:
+            stopped.cancel()
+
+    def cancel(self) -> None:
+        """Tell the work to stop, and whoever waits for it; from the event loop's thread."""
+        self.cancelled.set()
+        self._stopped.set()
 
     def when_ended(self, then: Callable[[], None]) -> None:
         """Call `then` once no thread works for this request: now, or from its thread."""
@@ -111,7 +133,7 @@ class Requests:
         admission = self._running.get(request_id)
         if admission is None or (caller.kind != "owner" and caller != admission.caller):
             raise RequestUnknown(f"No request {request_id} is running.")
-        admission.cancelled.set()
+        admission.cancel()
 
     async def drain(self, seconds: float) -> None:
         """Admit nothing more, let the running ones finish, cancel them after `seconds`, and close."""
@@ -120,7 +142,7 @@ class Requests:
         while self._running and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.02)
         for admission in list(self._running.values()):
-            admission.cancelled.set()
+            admission.cancel()
         await asyncio.to_thread(self._pool.shutdown)
 
     def _release(self, admission: Admission) -> None:

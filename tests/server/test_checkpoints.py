@@ -66,6 +66,15 @@ async def test_a_failed_download_says_why_and_can_be_begun_again(bridge: Bridge)
     await until(bridge, OFFICIAL, lambda state: "transfer" not in state)
 
 
+async def test_a_download_that_fails_without_a_name_is_not_under_way_for_ever(bridge: Bridge) -> None:
+    fake = bridge.fakes.checkpoints
+    fake.failure = RuntimeError("what nobody thought of")
+    fake.arrived.set()
+    await bridge("POST", "/v1/checkpoints", json={"download": OFFICIAL, "accept_licence": True})
+    state = await until(bridge, OFFICIAL, lambda state: "problem" in state["transfer"])
+    assert state["transfer"]["problem"]["code"] == "internal"
+
+
 async def test_stopping_the_bridge_stops_a_download(bridge: Bridge) -> None:
     await bridge("POST", "/v1/checkpoints", json={"download": OFFICIAL, "accept_licence": True})
     async with asyncio.timeout(2):

@@ -115,8 +115,9 @@ def test_guessing_is_slow_over_all_codes() -> None:
         with pytest.raises(PairingFailed):
             pairing.redeem("AAAA-AAAA")
     code = pairing.new_code().code
-    with pytest.raises(Busy):
+    with pytest.raises(Busy) as caught:
         pairing.redeem(code)
+    assert caught.value.retry_after == 60
     clock.now += 61
     pairing.redeem(code)
 

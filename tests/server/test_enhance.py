@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
@@ -245,6 +246,46 @@ async def test_cancel_stops_the_work(bridge: Bridge, samples: Samples) -> None:
     assert (await bridge("POST", f"/v1/requests/{request_id}/cancel")).code == "request_unknown"
 
 
+async def test_cancel_does_not_wait_for_work_that_does_not_look_up(start: Start, samples: Samples) -> None:
+    bridge = await start(max_requests=1)
+    await bridge.ready()
+    bridge.fakes.engine.gate.clear()
+    bridge.fakes.engine.deaf = True
+    request_id = str(uuid.uuid4())
+    work = asyncio.create_task(bridge("POST", "/v1/enhance", headers={ID: request_id}, data=samples.form()))
+    await asyncio.to_thread(bridge.fakes.engine.entered.acquire)
+    await bridge("POST", f"/v1/requests/{request_id}/cancel")
+    async with asyncio.timeout(10):  # the gate stays closed: whoever waits for the work waits for ever
+        assert (await work).code == "cancelled"
+    # Its thread is still busy, and so is its slot.
+    assert (await bridge("POST", "/v1/enhance", data=samples.form())).code == "busy"
+    bridge.fakes.engine.gate.set()
+    async with asyncio.timeout(10):
+        while bridge.app[REQUESTS].in_flight:
+            await asyncio.sleep(0.01)
+    assert (await bridge("POST", "/v1/enhance", data=samples.form())).status == 200
+
+
+async def test_a_request_can_be_cancelled_while_its_body_comes(bridge: Bridge, samples: Samples) -> None:
+    body, request_id, sent = samples.frame(), str(uuid.uuid4()), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield body[:200]
+        await sent.wait()
+        yield body[200:]
+
+    work = asyncio.create_task(
+        bridge("POST", "/v1/enhance", headers={**FRAME, ID: request_id}, data=slowly())
+    )
+    async with asyncio.timeout(10):
+        while not bridge.app[REQUESTS].in_flight:
+            await asyncio.sleep(0.01)
+    assert (await bridge("POST", f"/v1/requests/{request_id}/cancel")).status == 200
+    sent.set()
+    assert (await work).code == "cancelled"
+    assert bridge.fakes.detector.calls == []
+
+
 async def test_a_disconnect_stops_the_work(bridge: Bridge, samples: Samples) -> None:
     bridge.fakes.engine.gate.clear()
     work = asyncio.create_task(bridge("POST", "/v1/enhance", data=samples.form()))
@@ -263,14 +304,11 @@ async def test_health_answers_while_pictures_are_worked_on(bridge: Bridge, sampl
     work = [asyncio.create_task(bridge("POST", "/v1/enhance", data=samples.form())) for _ in range(3)]
     for _ in work:
         await asyncio.to_thread(bridge.fakes.engine.entered.acquire)
-    taken = []
-    for _ in range(20):
-        began = time.perf_counter()
-        assert (await bridge("GET", "/v1/health")).status == 200
-        taken.append(time.perf_counter() - began)
+    async with asyncio.timeout(10):  # the gate is closed: a loop that waits for it answers nobody
+        for _ in range(20):
+            assert (await bridge("GET", "/v1/health")).status == 200
     bridge.fakes.engine.gate.set()
     assert {reply.status for reply in await asyncio.gather(*work)} == {200}
-    assert sorted(taken)[len(taken) // 2] < 0.05
 
 
 async def test_engine_failures_are_named_and_survived(bridge: Bridge, samples: Samples) -> None:
