@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bridge.network import checkpoint
+from weights.recipe.batches import batch, batches
+from weights.recipe.crops import Crops
+from weights.recipe.export import export
+from weights.recipe.losses import Weights, charbonnier, frequency, gradient, total
+from weights.recipe.train import Plan, Run, fresh, train
+
+SMALL = Plan(channels=(8, 8, 8, 8), style_dim=16, mlp_depth=2, steps=12, batch=2, warm_up=2)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def faces() -> Crops:
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:32, :32] / 32
+    pixels = [np.stack([x * a, y * b, (x + y) / 2], axis=2) * 255 for a, b in random.uniform(0.3, 1, (6, 2))]
+    return Crops(np.stack(pixels).astype(np.uint8)[:, None], tuple(f"set/{index}" for index in range(6)))
+
+
+def test_a_batch_depends_on_seed_and_step_alone(faces: Crops) -> None:
+    first, again = batch(faces, 3, seed=1, step=7), batch(faces, 3, seed=1, step=7)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[0], batch(faces, 3, seed=1, step=8)[0])
+    assert not torch.equal(first[0], batch(faces, 3, seed=2, step=7)[0])
+    late = dict(batches(faces, 3, 1, 5, 9))
+    assert list(late) == [5, 6, 7, 8]
+    assert torch.equal(late[7][0], first[0])
+
+
+def test_losses_are_zero_for_equals_and_grow_with_the_error() -> None:
+    picture = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    noise = torch.randn(picture.shape, generator=torch.Generator().manual_seed(1))
+    for loss in (charbonnier, gradient, frequency):
+        values = [float(loss(picture + size * noise, picture)) for size in (0, 0.05, 0.2)]
+        assert values == sorted(values)
+        assert values[0] < 3e-3
+    assert float(gradient(picture + 0.3, picture)) < 1e-6  # a shift has no slope
+    whole = total(picture + noise, picture, Weights(gradient=0, frequency=0))
+    assert float(whole) == pytest.approx(float(charbonnier(picture + noise, picture)))
+
+
+def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
+    rates = [SMALL.learning_rate(step) for step in range(SMALL.steps + 1)]
+    assert rates[0] < rates[1] == pytest.approx(SMALL.rate)
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    assert rates[-1] == pytest.approx(0, abs=1e-9)
+
+
+def test_a_fresh_network_changes_next_to_nothing() -> None:
+    torch.manual_seed(0)
+    with torch.no_grad():
+        change = fresh(SMALL)(torch.rand(1, 3, 32, 32) * 2 - 1)
+    assert 0 < float(change.abs().mean()) < 0.5
+
+
+def test_training_lowers_the_loss(faces: Crops) -> None:
+    run = Run(SMALL, CPU)
+    degraded, wanted = batch(faces, 4, seed=0, step=0)
+    losses = [run.learn(degraded, wanted) for _ in range(12)]
+    assert losses[-1] < losses[0]
+
+
+def test_a_run_that_was_cut_goes_on_as_if_it_had_not_been(faces: Crops, tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for folder in (whole, cut):
+        folder.mkdir()
+    train(Run(SMALL, CPU), faces, whole, save_every=3, until=6)
+    train(Run(SMALL, CPU), faces, cut, save_every=2, until=4)
+    train(Run.resumed(cut, CPU), faces, cut, save_every=2, until=6)
+    expected, found = Run.resumed(whole, CPU), Run.resumed(cut, CPU)
+    assert expected.step == found.step == 6
+    for key, tensor in expected.averaged.state_dict().items():
+        torch.testing.assert_close(found.averaged.state_dict()[key], tensor, msg=key)
+
+
+def test_what_is_exported_is_a_checkpoint_to_start_from(faces: Crops, tmp_path: Path) -> None:
+    run = Run(SMALL, CPU)
+    run.learn(*batch(faces, 2, seed=0, step=0))
+    path = tmp_path / "small.safetensors"
+    export(run, path)
+    reopened = checkpoint.load(path)
+    assert reopened.architecture.channels == SMALL.channels
+    again = Run(SMALL, CPU, init=path)
+    assert again.step == 0
+    for key, tensor in run.averaged.state_dict().items():
+        torch.testing.assert_close(again.network.state_dict()[key], tensor, rtol=2e-3, atol=2e-3)

@@ -1,0 +1,205 @@
+"""The trainer: `python -m weights.recipe.train crops.npz -o RUN`; call it again and it goes on.
+
+Trains GPEN with output as residual (input + network), Adam, a learning rate that warms up
+and falls along a cosine, and an average of the weights, which is what is kept. RUN holds
+`state.pt` (everything, to resume), `log.csv` and, for the product, `export.py` makes a checkpoint of it.
+`--init CHECKPOINT` starts from a checkpoint instead of noise, with a fresh optimiser.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bridge.engine.device import choose
+from bridge.network import checkpoint
+from bridge.network.architecture import Architecture
+from bridge.network.gpen import GPEN
+from weights.recipe import crops as crop_files
+from weights.recipe.batches import batches
+from weights.recipe.losses import Weights, total
+
+STATE = "state.pt"
+LOG = "log.csv"
+FIRST_RGB_GAIN = 0.1
+"""Of the layers that draw the picture, at the start: a residual that begins near nothing."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run depends on besides its crops.
+
+    Attributes:
+        channels: of the network at 4, 8, ... pixels, up to the crops' side.
+        steps: until the learning rate has fallen to nothing.
+        batch: crops a step.
+        rate: highest learning rate, for weights in the equalised form.
+        warm_up: steps until it is reached.
+        average: decay of the averaged weights a step.
+        clip: largest norm of the gradient.
+    """
+
+    channels: tuple[int, ...] = (128, 128, 128, 128, 64, 32, 16)
+    style_dim: int = 256
+    mlp_depth: int = 4
+    steps: int = 6000
+    batch: int = 6
+    rate: float = 2e-3
+    warm_up: int = 100
+    average: float = 0.998
+    clip: float = 1.0
+    gradient: float = 0.3
+    frequency: float = 0.02
+    seed: int = 2026
+
+    def learning_rate(self, step: int) -> float:
+        """Linear up, then half a cosine down."""
+        if step < self.warm_up:
+            return self.rate * (step + 1) / self.warm_up
+        share = (step - self.warm_up) / max(1, self.steps - self.warm_up)
+        return self.rate * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+class Run:
+    """A network in training, and what it needs to go on.
+
+    Attributes:
+        plan: what was asked for.
+        step: how many steps have been done.
+        network: being trained.
+        averaged: what is kept.
+        seconds: spent training so far, over all sessions.
+    """
+
+    def __init__(self, plan: Plan, device: torch.device, init: Path | None = None) -> None:
+        torch.manual_seed(plan.seed)
+        self.plan = plan
+        self.device = device
+        self.step = 0
+        self.seconds = 0.0
+        self.network = checkpoint.load(init) if init else fresh(plan)
+        self.network.to(device).train().requires_grad_(True)
+        self.averaged = copy.deepcopy(self.network).requires_grad_(False)
+        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=plan.rate, betas=(0.9, 0.99))
+
+    def learn(self, degraded: Tensor, wanted: Tensor) -> float:
+        """One step; the loss before it."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.plan.learning_rate(self.step)
+        degraded, wanted = degraded.to(self.device), wanted.to(self.device)
+        weights = Weights(self.plan.gradient, self.plan.frequency)
+        loss = total(degraded + self.network(degraded), wanted, weights)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip)
+        self.optimiser.step()
+        self.step += 1
+        # A short memory at first, or the average would remember the noise that it started from.
+        decay = min(self.plan.average, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for kept, now in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
+                kept.lerp_(now, 1 - decay)
+        return float(loss.detach())
+
+    def save(self, folder: Path) -> None:
+        """Write the state, whole or not at all."""
+        state: dict[str, Any] = {
+            "plan": asdict(self.plan),
+            "step": self.step,
+            "seconds": self.seconds,
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        aside = folder / f"{STATE}.part"
+        torch.save(state, aside)
+        aside.replace(folder / STATE)
+
+    @classmethod
+    def resumed(cls, folder: Path, device: torch.device) -> Run:
+        """The run as it was saved."""
+        state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
+        plan = Plan(**{**state["plan"], "channels": tuple(state["plan"]["channels"])})
+        run = cls(plan, device)
+        run.step, run.seconds = state["step"], state["seconds"]
+        run.network.load_state_dict(state["network"])
+        run.averaged.load_state_dict(state["averaged"])
+        run.optimiser.load_state_dict(state["optimiser"])
+        return run
+
+
+def fresh(plan: Plan) -> GPEN:
+    """A network that has learnt nothing, and at first changes next to nothing."""
+    network = GPEN(Architecture(plan.channels, plan.style_dim, plan.mlp_depth))
+    with torch.no_grad():
+        for layer in (network.generator.to_rgb1, *network.generator.to_rgbs):
+            layer.conv.weight.mul_(FIRST_RGB_GAIN)
+    return network
+
+
+def train(run: Run, crops: crop_files.Crops, folder: Path, *, save_every: int, until: int | None) -> None:
+    """Go on to the end of the plan, or until a step; saved at intervals and at the end."""
+    last = min(run.plan.steps, until or run.plan.steps)
+    mean_loss, started = 0.0, time.monotonic()
+    with (folder / LOG).open("a", newline="", encoding="utf-8") as file:
+        log = csv.writer(file)
+        for step, (degraded, wanted) in batches(crops, run.plan.batch, run.plan.seed, run.step, last):
+            loss = run.learn(degraded, wanted)
+            mean_loss += loss
+            if (step + 1) % save_every == 0 or step + 1 == last:
+                done = step % save_every + 1
+                now = time.monotonic()
+                run.seconds += now - started
+                print(f"step {step + 1}: loss {mean_loss / done:.4f}, {(now - started) / done:.2f} s a step")
+                log.writerow([step + 1, f"{mean_loss / done:.5f}", round(run.seconds)])
+                file.flush()
+                run.save(folder)
+                mean_loss, started = 0.0, time.monotonic()
+
+
+def main() -> None:
+    """Begin a run, or go on with the one in the folder."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("crops", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--init", type=Path, help="a checkpoint to start from")
+    parser.add_argument("--steps", type=int, default=Plan.steps)
+    parser.add_argument("--until", type=int, help="stop at this step; the plan stays as it is")
+    parser.add_argument("--batch", type=int, default=Plan.batch)
+    parser.add_argument("--rate", type=float, default=Plan.rate)
+    parser.add_argument("--channels", type=int, nargs="+", default=list(Plan.channels))
+    parser.add_argument("--seed", type=int, default=Plan.seed)
+    parser.add_argument("--save-every", type=int, default=100)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=0)
+    asked = parser.parse_args()
+    device = choose(asked.device, asked.threads)
+    device.settle_in()
+    asked.output.mkdir(parents=True, exist_ok=True)
+    if (asked.output / STATE).exists():
+        run = Run.resumed(asked.output, torch.device(device.name))
+        print(f"Going on from step {run.step} of {run.plan.steps}.")
+    else:
+        plan = Plan(
+            channels=tuple(asked.channels),
+            steps=asked.steps,
+            batch=asked.batch,
+            rate=asked.rate,
+            seed=asked.seed,
+        )
+        run = Run(plan, torch.device(device.name), asked.init)
+    crops = crop_files.load(asked.crops).part(held_out=False)
+    train(run, crops, asked.output, save_every=asked.save_every, until=asked.until)
+
+
+if __name__ == "__main__":
+    main()
