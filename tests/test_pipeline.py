@@ -180,6 +180,20 @@ def test_the_detector_serves_when_no_faces_are_given(portrait: np.ndarray) -> No
     assert {"detect", "restore", "blend"} <= set(result.seconds)
 
 
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_lying_face_is_restored_as_an_upright_one_is(portrait: np.ndarray, turns: int) -> None:
+    kit = tools(detector=Detector())
+    upright = enhance(Image(portrait), FACES_ALONE, kit, with_mask=True)
+    lying = enhance(Image(np.ascontiguousarray(np.rot90(portrait, turns))), FACES_ALONE, kit)
+    assert len(lying.faces) == len(upright.faces) == 1
+    assert upright.mask is not None
+    inside = upright.mask[..., 0] > 128
+    expected = (upright.image.pixels.astype(float) - portrait)[inside]
+    found = (np.rot90(lying.image.pixels, -turns).astype(float) - portrait)[inside]
+    assert np.corrcoef(expected.ravel(), found.ravel())[0, 1] > 0.9
+    assert found.std() == pytest.approx(expected.std(), rel=0.1)
+
+
 def test_cancel_is_seen_before_between_and_after() -> None:
     set_already = threading.Event()
     set_already.set()

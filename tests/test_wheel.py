@@ -18,6 +18,7 @@ NOT_YET = {
     "weights/a-checkpoint.safetensors": b"bytes of a bundled checkpoint",
     "weights/a-checkpoint.md": b"# Its model card",
     "weights/recipe/train.py": b"# only for whoever trains",
+    "weights/recipe/README.md": b"# likewise",
     "plugins/lightroom/gpen-enhance.lrplugin/Info.lua": b"return {}",
     "plugins/photoshop-uxp/manifest.json": b"{}",
     "bridge/console/index.html": b"<!doctype html>",
@@ -48,7 +49,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_carries_the_package_and_all_that_is_bundled(unpacked: Path) -> None:
     for name, content in NOT_YET.items():
-        if name == "weights/recipe/train.py":
+        if name.startswith("weights/recipe/"):
             continue
         place = name if name.startswith("bridge/") else f"bridge/bundled/{name}"
         assert (unpacked / place).read_bytes() == content

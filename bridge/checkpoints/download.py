@@ -5,7 +5,6 @@ Owns HTTP, resuming and the check of what arrived. Knows nothing of what the fil
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import re
 import urllib.error
@@ -20,6 +19,7 @@ from filelock import FileLock, Timeout
 
 import bridge
 from bridge.errors import CheckpointHashMismatch, DownloadFailed, OutputError
+from bridge.network.digest import file_sha256
 
 CHUNK = 1024**2
 TIMEOUT = 30.0
@@ -101,12 +101,6 @@ def fetch(
         ) from error
     except OSError as error:  # the network's own are named further down
         raise OutputError(f"{part} cannot be written: {error}.") from error
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content, as 64 lower-case hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _first_good(

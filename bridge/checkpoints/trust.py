@@ -16,9 +16,9 @@ from typing import Annotated, Self
 from filelock import FileLock
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from bridge.checkpoints.download import file_sha256
 from bridge.checkpoints.manifest import CheckpointName, Entry, Licence, Sha256
 from bridge.errors import CheckpointError, OutputError
+from bridge.network.digest import file_sha256
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,11 @@ places (`bridge/checkpoints.py`). No step changes the file that it reads.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -28,11 +27,11 @@ from bridge.errors import (
     CheckpointUnsafe,
 )
 from bridge.network.architecture import Architecture
+from bridge.network.digest import file_sha256
 from bridge.network.gpen import GPEN
 
 Kind = Literal["safetensors", "pickle", "onnx"]
 
-HASH_CHUNK_BYTES = 1 << 20
 EMA_ENTRY = "g_ema"  # where a training run keeps the averaged generator
 STORED_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 KERNEL_TOLERANCE = 1e-6
@@ -77,19 +76,6 @@ def verify(path: Path, *, sha256: str | None, size: int | None) -> None:
         digest = file_sha256(path)
         if digest != sha256.lower():
             raise CheckpointHashMismatch(f"{path.name} has the SHA-256 {digest} instead of {sha256.lower()}.")
-
-
-def file_sha256(path: Path, on_progress: Callable[[int], None] | None = None) -> str:
-    """Digest of a file as 64 lower-case hexadecimal digits; `on_progress` hears the bytes done so far."""
-    digest = hashlib.sha256()
-    done = 0
-    with path.open("rb") as file:
-        while chunk := file.read(HASH_CHUNK_BYTES):
-            digest.update(chunk)
-            done += len(chunk)
-            if on_progress is not None:
-                on_progress(done)
-    return digest.hexdigest()
 
 
 def kind_of(path: Path) -> Kind:

@@ -58,6 +58,8 @@ class Admission:
             raise Cancelled
         self._work = future = self._pool.submit(work)
         working = asyncio.wrap_future(future)
+        # Whoever waited may have gone when it fails; asyncio would complain that nobody asked.
+        working.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         stopped = asyncio.create_task(self._stopped.wait())
         try:
             await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
@@ -65,7 +67,6 @@ class Admission:
                 await asyncio.wait((working,), timeout=CANCEL_SECONDS)
             if working.done():
                 return working.result()
-            working.add_done_callback(lambda late: late.exception())  # nobody else will ask
             raise Cancelled
         except asyncio.CancelledError:
             self.cancelled.set()

@@ -133,15 +133,6 @@ def test_nothing_is_converted_from_a_foreign_file(tmp_path: Path) -> None:
 # --- size and hash come before everything -----------------------------------------------------
 
 
-def test_progress_counts_every_byte(tmp_path: Path) -> None:
-    path = tmp_path / "a"
-    path.write_bytes(bytes(2_500_000))
-    heard: list[int] = []
-    assert checkpoint.file_sha256(path, heard.append) == hashlib.sha256(bytes(2_500_000)).hexdigest()
-    assert heard == sorted(heard)
-    assert heard[-1] == 2_500_000
-
-
 def test_a_file_of_another_size_or_hash_is_not_even_parsed(
     tiny: GPEN, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
