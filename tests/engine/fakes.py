@@ -1,9 +1,11 @@
-"""Networks and devices that misbehave on purpose."""
+"""Networks and devices that misbehave on purpose, and ways to be there when they do."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,3 +72,40 @@ def halved(crops: Crops) -> Crops:
 
 def some_crops(count: int, side: int = 16, seed: int = 0) -> Crops:
     return np.random.default_rng(seed).random((count, side, side, 3), dtype=np.float32)
+
+
+class Gate:
+    """Holds passes back until it is opened, and tells when one has begun."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Semaphore(0)
+        self.opened = threading.Event()
+
+    def __call__(self, crops: torch.Tensor) -> None:
+        self.entered.release()
+        assert self.opened.wait(60)
+
+    def wait_for_a_pass(self) -> None:
+        assert self.entered.acquire(timeout=30)
+
+
+def in_background(work: Callable[[], object]) -> Future[object]:
+    """Work on a thread of its own, and its outcome."""
+    outcome: Future[object] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run).start()
+    return outcome
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Fails if that does not come true."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -20,42 +19,7 @@ from bridge.errors import (
     InvalidRequest,
     SelfTestFailed,
 )
-from tests.engine.fakes import CPU, GPU, FakeNetwork, halved, some_crops
-
-
-class Gate:
-    """Holds passes back until it is opened, and tells when one has begun."""
-
-    def __init__(self) -> None:
-        self.entered = threading.Semaphore(0)
-        self.opened = threading.Event()
-
-    def __call__(self, crops: torch.Tensor) -> None:
-        self.entered.release()
-        assert self.opened.wait(60)
-
-    def wait_for_a_pass(self) -> None:
-        assert self.entered.acquire(timeout=30)
-
-
-def in_background(work: Callable[[], object]) -> Future[object]:
-    outcome: Future[object] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(work())
-        except BaseException as error:
-            outcome.set_exception(error)
-
-    threading.Thread(target=run).start()
-    return outcome
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+from tests.engine.fakes import CPU, GPU, FakeNetwork, Gate, halved, in_background, some_crops, wait_until
 
 
 def test_crops_come_back_restored_and_are_not_touched() -> None:

@@ -76,7 +76,7 @@ def test_one_bridge_from_start_to_end(places: Places, begin: Begin) -> None:
 
     second = begin()
     told = line_of(second)
-    assert (told["code"], second.wait(10)) == ("already_running", 1)
+    assert (told["code"], second.wait(60)) == ("already_running", 1)
     assert url in told["detail"]
 
     async def ask() -> str:
@@ -85,7 +85,7 @@ def test_one_bridge_from_start_to_end(places: Places, begin: Begin) -> None:
 
     assert asyncio.run(ask()) == "gpen-bridge"
     first.send_signal(signal.SIGTERM)
-    assert first.wait(10) == 0
+    assert first.wait(60) == 0
     assert not places.announcement.exists()
     assert running(places) is None
 
@@ -106,7 +106,7 @@ def test_a_running_picture_is_finished_before_the_end(places: Places, begin: Beg
             return (await work).data
 
     assert asyncio.run(enhance_and_stop()).startswith(b"\x89PNG")
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert not places.announcement.exists()
 
 
@@ -132,7 +132,7 @@ def test_a_second_signal_ends_it_at_once_and_the_next_start_mends_it(
 
     began = time.monotonic()
     asyncio.run(enhance_and_kill())
-    assert process.wait(10) == 1
+    assert process.wait(60) == 1
     assert time.monotonic() - began < 30
     old = announced(places)  # left behind, as after any sudden death
     again = begin()
