@@ -9,6 +9,8 @@ const { alphaOf, surrounded, withChannels } = require("./samples.js");
 
 const SRGB = "sRGB IEC61966-2.1";
 const MASK_PROFILE = "Gray Gamma 2.2";
+/** What 32-bit documents add to their profile's name; neither Photoshop nor the bridge takes it back. */
+const LINEAR_SUFFIX = / ?\(Linear \w+ Profile\)$/;
 /** Side of the small picture that tells whether a layer is still the same. */
 const FINGERPRINT_SIDE = 64;
 
@@ -22,7 +24,7 @@ const FINGERPRINT_SIDE = 64;
  * @property {string} [convertTo] a profile that Photoshop converts to; absent: the document's own, untouched
  * @property {8 | 16 | 32} bits
  * @property {1 | 3 | 4} channels
- * @property {string} profile as imageData names it, given back on writing
+ * @property {string} profile its name, for the bridge and for writing
  * @property {boolean} hidesAlpha the layer has transparency that does not come with its pixels
  *
  * @typedef {{width: number, height: number, samples: Uint8Array, rect: Rect}} Look a reduced sRGB picture of `rect`
@@ -63,7 +65,8 @@ async function probeAt(target, wanted, targetSize) {
   try {
     const channels = wanted.space === "Grayscale" ? 1 : imageData.components === 4 ? 4 : 3;
     const hidesAlpha = channels === 1 && (await alphaThroughRgb(target, target.bounds, targetSize)) !== null;
-    const facts = { channels: /** @type {1 | 3 | 4} */ (channels), profile: imageData.colorProfile, hidesAlpha };
+    const profile = imageData.colorProfile.replace(LINEAR_SUFFIX, "");
+    const facts = { channels: /** @type {1 | 3 | 4} */ (channels), profile, hidesAlpha };
     const form = { ...wanted, ...facts };
     return { form, fingerprint: await imageData.getData({ chunky: true, fullRange: true }) };
   } finally {
@@ -279,8 +282,7 @@ async function writePixels(target, form, layerID, rect, samples) {
     components: form.channels,
     chunky: true,
     colorSpace: form.space,
-    // 32-bit documents name their profile with a suffix that must not be given back.
-    colorProfile: form.profile.replace(/ ?\(Linear (RGB|Gray|Grayscale) Profile\)$/, ""),
+    colorProfile: form.profile,
     fullRange: true,
   });
   try {

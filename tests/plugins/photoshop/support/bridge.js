@@ -3,6 +3,7 @@
 
 const { spawn } = require("node:child_process");
 const fs = require("node:fs");
+const http = require("node:http");
 const os = require("node:os");
 const path = require("node:path");
 const readline = require("node:readline");
@@ -11,15 +12,30 @@ const { after } = require("node:test");
 const ROOT = path.join(__dirname, "../../../..");
 const PYTHON = process.env.GPEN_TEST_PYTHON || path.join(ROOT, ".venv/bin/python");
 
+/** Every bridge of this file, stopped at its end. */
+const started = [];
+after(async () => {
+  for (const bridge of started) {
+    await bridge.stop();
+    fs.rmSync(bridge.home, { recursive: true, force: true });
+  }
+});
+
 class RunningBridge {
   constructor(process_, told, lines) {
     Object.assign(this, { process: process_, ...told, lines });
   }
 
   async asOwner(method, route, content) {
-    const headers = { Authorization: `Bearer ${this.token}`, ...(content ? { "Content-Type": "application/json" } : {}) };
-    const reply = await fetch(this.url + route, { method, headers, body: content && JSON.stringify(content) });
-    const text = await reply.text();
+    const body = content ? JSON.stringify(content) : undefined;
+    const headers = { Authorization: `Bearer ${this.token}`, ...(body ? { "Content-Type": "application/json", "Content-Length": body.length } : {}) };
+    const text = await new Promise((resolve, reject) => {
+      const request = http.request(this.url + route, { method, headers, agent: false }, (reply) => {
+        let told = "";
+        reply.setEncoding("utf8").on("data", (chunk) => (told += chunk)).on("end", () => resolve(told));
+      });
+      request.on("error", reject).end(body);
+    });
     return text ? JSON.parse(text) : null;
   }
 
@@ -66,10 +82,7 @@ async function startBridge({ seconds = 0, port = 0, home, settings = {} } = {}) 
   if (!told.url) throw new Error(told.detail);
   const bridge = new RunningBridge(child, told, lines);
   bridge.home = folder;
-  after(async () => {
-    await bridge.stop();
-    if (!home) fs.rmSync(folder, { recursive: true, force: true });
-  });
+  started.push(bridge);
   for (;;) {
     const { ready } = await bridge.asOwner("GET", "/v1/ready");
     if (ready) return bridge;

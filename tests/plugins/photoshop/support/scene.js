@@ -51,8 +51,11 @@ async function scene(bridge, { paired = true, locale = "en_US" } = {}) {
   });
   const tools = { host: world.load("src/host.js"), pixels: world.load("src/pixels.js"), bridge: client, say };
   if (bridge && paired) {
+    // Codes are tried ten times a minute at most, so one pairing serves all scenes of a bridge.
+    for (const [key, token] of bridge.paired || []) world.safe.set(key, token);
     await client.connect();
-    await client.pair(await bridge.newCode());
+    if (!bridge.paired) await client.pair(await bridge.newCode());
+    bridge.paired = [...world.safe];
   }
   return { world, tools, say, explain };
 }
