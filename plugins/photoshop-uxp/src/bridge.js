@@ -127,24 +127,24 @@ class Bridge {
    */
   async pair(code) {
     const asked = { code: code.trim(), client: "photoshop", name: this._name };
-    const { token } = await this._json("POST", "/v1/pair", asked);
+    const { token } = await this.json("POST", "/v1/pair", asked);
     this._token = token;
     await this._tokens.save(this._address(), token);
   }
 
   /** Device, checkpoints, presets, limits. */
   capabilities() {
-    return this._json("GET", "/v1/capabilities");
+    return this.json("GET", "/v1/capabilities");
   }
 
   /** Readiness, with reasons. */
   ready() {
-    return this._json("GET", "/v1/ready");
+    return this.json("GET", "/v1/ready");
   }
 
   /** Throughput, and `in_flight`: how many pictures are being worked on. */
   stats() {
-    return this._json("GET", "/v1/stats");
+    return this.json("GET", "/v1/stats");
   }
 
   /**
@@ -152,12 +152,12 @@ class Bridge {
    * @param {object} parameters
    */
   savePreset(name, parameters) {
-    return this._json("PUT", `/v1/presets/${encodeURIComponent(name)}`, { parameters });
+    return this.json("PUT", `/v1/presets/${encodeURIComponent(name)}`, { parameters });
   }
 
   /** @param {string} name */
   deletePreset(name) {
-    return this._json("DELETE", `/v1/presets/${encodeURIComponent(name)}`);
+    return this.json("DELETE", `/v1/presets/${encodeURIComponent(name)}`);
   }
 
   /**
@@ -213,7 +213,7 @@ class Bridge {
   async _sendCancellable(path, body, cancellation) {
     const id = crypto.randomUUID();
     const stopListening = cancellation
-      ? cancellation.onCancel(() => this._json("POST", `/v1/requests/${id}/cancel`).catch(() => {}))
+      ? cancellation.onCancel(() => this.json("POST", `/v1/requests/${id}/cancel`).catch(() => {}))
       : () => {};
     try {
       const headers = { "Content-Type": MEDIA_TYPE, "GPEN-Request-Id": id };
@@ -248,12 +248,15 @@ class Bridge {
   }
 
   /**
+   * A question without pixels.
+   *
    * @param {string} method
    * @param {string} path
    * @param {object} [content]
    * @returns {Promise<any>}
    */
-  async _json(method, path, content) {
+  async json(method, path, content) {
+    /** @type {Record<string, string>} */
     const headers = content ? { "Content-Type": "application/json" } : {};
     const body = content ? JSON.stringify(content) : undefined;
     const reply = await this.ask({ method, path, headers, body, timeout: QUESTION_MS });
@@ -267,6 +270,7 @@ class Bridge {
    * @returns {Promise<Reply>}
    */
   async ask({ path, headers = {}, ...call }) {
+    /** @type {Record<string, string>} */
     const authorization = this._token ? { Authorization: `Bearer ${this._token}` } : {};
     const url = this._address();
     const reply = await this._send({ ...call, url: url + path, headers: { ...headers, ...authorization } });

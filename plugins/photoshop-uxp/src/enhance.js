@@ -8,7 +8,7 @@ const { area, boxOf, intersection, moved, regionsOf, strips } = require("./geome
 const { findFaces } = require("./faces.js");
 const { Problem } = require("./problem.js");
 const { eightBits, product } = require("./samples.js");
-const { STRIP_PIXELS, inHost, restore } = require("./work.js");
+const { Ledger, STRIP_PIXELS, inHost, restore } = require("./work.js");
 
 /**
  * @typedef {import("./geometry.js").Rect} Rect
@@ -72,12 +72,13 @@ async function enhanceLayer(tools, order) {
   const asking = { cancellation, onWait: () => onProgress("waiting", 0.05) };
   const found = await facesFor(tools, order, captured, asking);
   const chosen = found.filter((face) => isWanted(face, settings, captured.selection));
-  const { warnings, plan, form, restored } = await worked(tools, order, captured, chosen, asking);
+  const { warnings, plan, form, restored, settle } = await worked(tools, order, captured, chosen, asking);
   let shown = /** @type {number[]} */ ([]);
   if (plan.length > 0) {
     onProgress("write", 0.9);
     shown = await write(tools, order, captured, form, plan);
   }
+  await settle();
   onProgress("done", 1);
   return {
     documentID: target.documentID,
@@ -187,7 +188,7 @@ async function worked(tools, order, captured, faces, asking) {
  * @param {Captured} captured
  * @param {ChosenFace[]} faces
  * @param {import("./bridge.js").Asking} asking
- * @returns {Promise<{plan: PlannedLayer[], restored: {checkpoint: string}[]}>}
+ * @returns {Promise<{plan: PlannedLayer[], restored: {checkpoint: string}[], settle: () => Promise<unknown>}>}
  */
 async function layersFor(tools, order, { target, form }, faces, asking) {
   const { say, bridge } = tools;
@@ -197,11 +198,15 @@ async function layersFor(tools, order, { target, form }, faces, asking) {
   const plan = [];
   /** @type {{checkpoint: string}[]} */
   const restored = [];
+  /** @type {Restored[]} */
+  const all = [];
+  const ledger = new Ledger();
   let source = inHost(tools, target, form, asking);
   if (denoise > 0 || sharpen > 0) {
     onProgress("filter", 0.2);
-    const question = { preset: "default", params: { strength: 0, denoise, sharpen } };
-    const whole = await restore(bridge, source, target.bounds, form.profile, question, asking);
+    const question = { params: { strength: 0, denoise, sharpen, mode } };
+    const whole = await restore(bridge, source, target.bounds, form.profile, question, asking, ledger);
+    all.push(whole);
     source = whole.image;
     const name = say("layer_filtered", { denoise, sharpen });
     plan.push({ name, opacity: 100, pieces: [{ image: whole.image, mask: null, weight: 1 }] });
@@ -217,8 +222,10 @@ async function layersFor(tools, order, { target, form }, faces, asking) {
     for (const region of together) {
       onProgress("restore", 0.4 + (0.5 * number) / count, { number: (number += 1), count });
       const shift = { left: -region.rect.left, top: -region.rect.top };
-      const question = { preset: "default", compose: "layers", params, faces: region.faces.map((face) => onWire(moved(face, shift))) };
-      const piece = await restore(bridge, source, region.rect, form.profile, question, asking);
+      const faces = region.faces.map((face) => onWire(moved(face, shift)));
+      const question = { compose: "layers", params, faces };
+      const piece = await restore(bridge, source, region.rect, form.profile, question, asking, ledger);
+      all.push(piece);
       restored.push(...piece.result.faces.filter((/** @type {any} */ face) => face.checkpoint));
       answers.push({ piece, opacity: piece.result.opacity });
     }
@@ -229,13 +236,13 @@ async function layersFor(tools, order, { target, form }, faces, asking) {
     const name =
       settings.layers === "each"
         ? say("layer_face", { number: index + 1, strength: percent })
-        : say("layer_faces", { preset: say(`preset_${settings.preset}`), strength: percent });
+        : say("layer_faces", { preset: say(`preset:${settings.preset}`), strength: percent });
     plan.push({ name, opacity: percent, pieces });
   }
-  return { plan, restored };
+  return { plan, restored, settle: () => Promise.all(all.map((one) => one.settle())) };
 }
 
-/** @param {ChosenFace} face */
+/** @param {FaceOnLayer} face */
 function onWire({ box, landmarks, score, strength }) {
   return { box, landmarks, score, ...(strength === undefined ? {} : { strength }) };
 }
@@ -252,7 +259,7 @@ function onWire({ box, landmarks, score, strength }) {
  */
 async function write({ host, pixels, say }, { settings, cancellation, onProgress }, captured, form, plan) {
   const { target, selection } = captured;
-  const title = say("history", { preset: say(`preset_${settings.preset}`) });
+  const title = say("history", { preset: say(`preset:${settings.preset}`) });
   cancellation.check();
   return host.modal(
     title,

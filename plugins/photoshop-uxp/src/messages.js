@@ -27,10 +27,10 @@ const ENGLISH = {
 
   // Settings
   preset: "Preset",
-  preset_default: "Default",
-  preset_dslr: "DSLR",
-  preset_phone: "Phone",
-  "preset_old-photo": "Old photo",
+  "preset:default": "Default",
+  "preset:dslr": "DSLR",
+  "preset:phone": "Phone",
+  "preset:old-photo": "Old photo",
   preset_custom: "{preset} (changed)",
   preset_name: "Name of the new preset",
   save: "Save",
@@ -157,10 +157,10 @@ const CHINESE = {
   start_hint: "请运行“gpen-bridge serve”启动。",
 
   preset: "预设",
-  preset_default: "默认",
-  preset_dslr: "单反",
-  preset_phone: "手机",
-  "preset_old-photo": "老照片",
+  "preset:default": "默认",
+  "preset:dslr": "单反",
+  "preset:phone": "手机",
+  "preset:old-photo": "老照片",
   preset_custom: "{preset}（已修改）",
   preset_name: "新预设名称",
   save: "保存",
@@ -279,7 +279,7 @@ function wordsFor(locale) {
   /** @type {Words["say"]} */
   const say = (key, values = {}) => {
     // A preset of the user's own has the name that the user gave it.
-    const template = table[key] || (key.startsWith("preset_") ? key.slice("preset_".length) : key);
+    const template = table[key] || (key.startsWith("preset:") ? key.slice("preset:".length) : key);
     return template.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
   };
   /** @type {Words["explain"]} */

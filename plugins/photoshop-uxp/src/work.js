@@ -2,10 +2,17 @@
 "use strict";
 
 const { area, height, strips, width } = require("./geometry.js");
+const { restoreFar } = require("./far.js");
 const { bytesOf, samplesOf, BYTES_PER_SAMPLE } = require("./protocol.js");
 
 /** Pixels of a strip: read, converted and written at once; small enough not to freeze the panel. */
 const STRIP_PIXELS = 2e6;
+/**
+ * Photoshop warns from 600 MB a plug-in. A rectangle whose question and answer take more than NEAR_BYTES,
+ * or whose answer no longer fits beside those that wait to be written, goes by upload and job.
+ */
+const NEAR_BYTES = 160e6;
+const WAITING_BYTES = 240e6;
 
 /**
  * @typedef {import("./geometry.js").Rect} Rect
@@ -21,24 +28,54 @@ const STRIP_PIXELS = 2e6;
  * @property {Depth} depth
  * @property {(part: Rect) => Promise<Samples>} read of a rectangle inside `rect`
  *
- * @typedef {{result: Record<string, any>, image: Readable, mask: Readable | null}} Restored
+ * @typedef {object} Restored
+ * @property {Record<string, any>} result as the bridge's frame has it
+ * @property {Readable} image
+ * @property {Readable | null} mask
+ * @property {() => Promise<unknown>} settle tell the bridge that it was written
  */
+
+/** How much memory the answers of one run hold until they are written. */
+class Ledger {
+  constructor() {
+    this.bytes = 0;
+  }
+
+  /**
+   * Whether a rectangle fits; if so its answer counts from now on.
+   *
+   * @param {Rect} rect
+   * @param {number} channels
+   * @param {Depth} depth
+   */
+  takes(rect, channels, depth) {
+    const question = area(rect) * channels * BYTES_PER_SAMPLE[depth];
+    const answer = question + area(rect) * BYTES_PER_SAMPLE[depth];
+    if (question + answer > NEAR_BYTES || this.bytes + answer > WAITING_BYTES) return false;
+    this.bytes += answer;
+    return true;
+  }
+}
 
 /** @type {Record<number, Depth>} */
 const DEPTHS = { 8: "u8", 16: "u16", 32: "f32" };
 
 /**
- * Ask the bridge for a rectangle.
+ * Ask the bridge for a rectangle: in one request if it fits into memory, else by upload and job.
  *
  * @param {import("./bridge.js").Bridge} bridge
  * @param {Readable} source
  * @param {Rect} rect inside the source's
  * @param {string} profile
- * @param {object} question as `/v1/enhance` takes it, coordinates relative to `rect`
+ * @param {{params: object, faces?: object[], compose?: string}} question as `/v1/enhance` takes it,
+ *   coordinates relative to `rect`
  * @param {Asking} asking
+ * @param {Ledger} ledger
  * @returns {Promise<Restored>}
  */
-async function restore(bridge, source, rect, profile, question, asking) {
+async function restore(bridge, source, rect, profile, question, asking, ledger) {
+  if (!ledger.takes(rect, source.channels, source.depth))
+    return restoreFar(bridge, source, rect, profile, question, asking, STRIP_PIXELS);
   const picture = {
     width: width(rect),
     height: height(rect),
@@ -48,7 +85,8 @@ async function restore(bridge, source, rect, profile, question, asking) {
     fill: (/** @type {Uint8Array} */ content) => copyInto(content, source, rect, asking),
   };
   const { result, parts } = await unlessCancelled(() => bridge.enhance(picture, question, asking), asking);
-  return { result, image: inMemory(parts.image, rect), mask: parts.mask ? inMemory(parts.mask, rect) : null };
+  const mask = parts.mask ? inMemory(parts.mask, rect) : null;
+  return { result, image: inMemory(parts.image, rect), mask, settle: async () => {} };
 }
 
 /**
@@ -126,4 +164,4 @@ async function unlessCancelled(work, { cancellation }) {
   return result;
 }
 
-module.exports = { STRIP_PIXELS, inHost, unlessCancelled, restore };
+module.exports = { Ledger, STRIP_PIXELS, inHost, unlessCancelled, restore };

@@ -9,7 +9,9 @@ const { FULL } = require("./support/raster.js");
 const { order, painter, rectOf, scene } = require("./support/scene.js");
 const { inPhotoshop } = require("./support/world.js");
 
-const WHOLE = rectOf(0, 0, 700, 600);
+const WHOLE = rectOf(0, 0, 420, 330);
+/** The face is about 90 pixels wide and lies at (262, 100). */
+const PLACE = { left: 0, top: 20 };
 let bridge;
 before(async () => {
   bridge = await startBridge();
@@ -19,9 +21,9 @@ before(async () => {
 async function enhanced({ facts = {}, layer = {}, paint = {}, ...asked } = {}) {
   const { world, tools } = await scene(bridge);
   const bits = facts.bits || 8;
-  const document = world.open({ width: 700, height: 600, ...facts });
+  const document = world.open({ width: 420, height: 330, ...facts });
   const options = { full: FULL[bits], gray: facts.mode === "Grayscale", ...paint };
-  const source = document.addLayer({ name: "Photo", rect: WHOLE, paint: painter([{ left: 90, top: 40 }], options), ...layer });
+  const source = document.addLayer({ name: "Photo", rect: WHOLE, paint: painter([PLACE], options), ...layer });
   const before = { picture: document.composite(WHOLE), source: source.raster.read(WHOLE), history: document.history.length };
   const { enhanceLayer } = world.load("src/enhance.js");
   const outcome = await inPhotoshop(() => enhanceLayer(tools, order(world, asked)));
@@ -32,12 +34,12 @@ async function enhanced({ facts = {}, layer = {}, paint = {}, ...asked } = {}) {
 async function answerForAll({ world, tools }, asked = {}) {
   const { capture } = world.load("src/enhance.js");
   const { findFaces } = world.load("src/faces.js");
-  const { inHost, restore } = world.load("src/work.js");
+  const { Ledger, inHost, restore } = world.load("src/work.js");
   const { target, form } = await capture(tools, order(world));
   const faces = (await findFaces(tools, target, {})).map(({ box, landmarks, score }) => ({ box, landmarks, score }));
   const question = { compose: "layers", faces, params: { strength: 70, denoise: 0, sharpen: 0, mode: "natural", ...asked } };
   const source = inHost(tools, target, form, {});
-  return { ...(await restore(tools.bridge, source, target.bounds, form.profile, question, {})), form };
+  return { ...(await restore(tools.bridge, source, target.bounds, form.profile, question, {}, new Ledger())), form };
 }
 
 function assertOneCleanStep({ document, before, world, source }) {
@@ -129,7 +131,7 @@ test("a Background layer has three components and stays as it is", async () => {
 test("Lab travels as 16-bit ProPhoto RGB and comes back where it was", async () => {
   const { converter } = require("./support/colour.js");
   const toLab = converter("sRGB IEC61966-2.1", "Lab D50");
-  const rgb = painter([{ left: 90, top: 40 }]);
+  const rgb = painter([PLACE]);
   const paint = (x, y) => [...toLab(rgb(x, y).slice(0, 3).map((v) => v / 255)).map((v) => Math.round(v * 32768)), 32768];
   const facts = { mode: "Lab", bits: 16, profile: "Lab D50" };
   const done = await enhanced({ facts, layer: { paint } });
@@ -140,7 +142,7 @@ test("Lab travels as 16-bit ProPhoto RGB and comes back where it was", async () 
 
 test("transparent pixels stay transparent, also in gray, where they come without alpha", async () => {
   for (const facts of [{}, { mode: "Grayscale", profile: "Gray Gamma 2.2" }]) {
-    const alpha = (x, y) => (x > 420 ? 0 : y > 200 ? 0.5 : 1);
+    const alpha = (x, y) => (x > 350 ? 0 : y > 200 ? 0.5 : 1);
     const done = await enhanced({ facts, paint: { alpha } });
     assert.equal(done.outcome.restored, 1);
     const now = done.document.composite(WHOLE);
@@ -159,11 +161,11 @@ test("denoise and sharpen are a layer of their own, below the faces, in one grou
     ["GPEN Default, strength 70", 70],
     ["GPEN denoise 30, sharpen 50", 100],
   ]);
-  const { inHost, restore } = done.world.load("src/work.js");
+  const { Ledger, inHost, restore } = done.world.load("src/work.js");
   const { capture } = done.world.load("src/enhance.js");
   const { target, form } = await capture(done.tools, order(done.world));
   const params = { strength: 0, denoise: 30, sharpen: 50 };
-  const { image } = await restore(done.tools.bridge, inHost(done.tools, target, form, {}), WHOLE, form.profile, { params }, {});
+  const { image } = await restore(done.tools.bridge, inHost(done.tools, target, form, {}), WHOLE, form.profile, { params }, {}, new Ledger());
   assert.deepEqual(group.children[1].raster.read(WHOLE), await image.read(WHOLE));
   assertOneCleanStep(done);
 });
