@@ -307,7 +307,10 @@ function photoshopModule(world) {
     };
   }
 
-  /** A region, reduced where a target size asks for it; bounds then are those of the pyramid level. */
+  /**
+   * A region, reduced where a target size asks for it; bounds then are those of the pyramid level.
+   * Layers that are computed rather than stored are sampled at single points.
+   */
   function scaledRead(document, layer, rect, targetSize) {
     const [fullWidth, fullHeight] = [rect.right - rect.left, rect.bottom - rect.top];
     const read = (part) => (layer ? document.values(layer, part) : document.composite(part));
@@ -318,7 +321,12 @@ function photoshopModule(world) {
     const step = 2 ** level;
     const channels = CHANNELS[document.colour];
     const values = new KINDS[document.bits](width * height * channels);
-    for (let y = 0; y < height; y += 1) {
+    const procedure = layer && layer.raster && layer.raster.procedure;
+    for (let y = 0; procedure && y < height; y += 1) {
+      const row = Math.floor(rect.top + ((y + 0.5) * fullHeight) / height);
+      for (let x = 0; x < width; x += 1) values.set(procedure(Math.floor(rect.left + ((x + 0.5) * fullWidth) / width), row), (y * width + x) * channels);
+    }
+    for (let y = 0; !procedure && y < height; y += 1) {
       const rows = spread(rect.top, (y * fullHeight) / height, fullHeight / height);
       const line = rows.map((row) => read({ left: rect.left, right: rect.right, top: row, bottom: row + 1 }));
       for (let x = 0; x < width; x += 1) {
