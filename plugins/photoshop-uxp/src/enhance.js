@@ -268,11 +268,11 @@ async function write({ host, pixels, say }, { settings, cancellation, onProgress
       const { fingerprint } = await pixels.probe(target);
       if (!pixels.looksTheSame(captured.fingerprint, fingerprint))
         throw new Problem("layer_changed", { values: { layer: target.documentName } });
-      let made = /** @type {number[]} */ ([]);
+      /** @type {number[]} */
+      const made = [];
       try {
         return await host.inOneStep(context, target.documentID, title, async () => {
-          const { layers, shown } = await host.createLayers(target, plan, plan.length > 1 ? title : null);
-          made = layers;
+          const { layers, shown } = await host.createLayers(target, plan, plan.length > 1 ? title : null, made);
           for (const [index, layer] of plan.entries()) {
             for (const [number, piece] of layer.pieces.entries()) {
               await writePiece(pixels, { target, form, selection }, layers[index], piece, number === 0, cancellation);
@@ -281,6 +281,7 @@ async function write({ host, pixels, say }, { settings, cancellation, onProgress
               context.reportProgress({ value: share });
             }
           }
+          cancellation.check();
           return shown;
         });
       } catch (error) {

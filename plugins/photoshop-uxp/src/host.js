@@ -312,28 +312,31 @@ function layerOf(document, id) {
  * @param {Target} target
  * @param {{name: string, opacity: number}[]} wanted opacity 0-100
  * @param {string | null} groupName
+ * @param {number[]} made gets the id of everything that was made, as it is made
  * @returns {Promise<{layers: number[], shown: number[]}>} ids; `shown` are those to switch for before and after
  */
-async function createLayers(target, wanted, groupName) {
+async function createLayers(target, wanted, groupName, made) {
   const document = documentOf(target.documentID);
   if (app.activeDocument.id !== document.id) app.activeDocument = document;
   const { ElementPlacement } = constants;
   const source = /** @type {Layer} */ (layerOf(document, target.besideID));
   const chosen = Array.from(document.activeLayers, (layer) => layer.id);
   /** @type {Layer[]} */
-  const made = [];
+  const results = [];
   for (const { name, opacity } of wanted) {
     const layer = await document.createPixelLayer({ name, opacity });
     if (!layer) throw new Problem("host_failed", { values: { detail: "createPixelLayer" } });
-    const below = made.length > 0 ? made[made.length - 1] : source;
-    const inside = made.length === 0 && target.place === "inside";
+    made.push(layer.id);
+    const below = results.length > 0 ? results[results.length - 1] : source;
+    const inside = results.length === 0 && target.place === "inside";
     layer.move(below, inside ? ElementPlacement.PLACEINSIDE : ElementPlacement.PLACEBEFORE);
     if (target.clipped) layer.isClippingMask = true;
-    made.push(layer);
+    results.push(layer);
   }
-  const layers = made.map((layer) => layer.id);
+  const layers = results.map((layer) => layer.id);
   // A group cannot be clipped in every version, so clipped results stay side by side.
-  const group = groupName === null || target.clipped ? null : await document.groupLayers(made);
+  const group = groupName === null || target.clipped ? null : await document.groupLayers(results);
+  if (group) made.push(group.id);
   if (group && groupName !== null) group.name = groupName;
   // Enhancing again, with other settings, is to start from the photo and not from this result.
   if (chosen.length === 1) await play([{ _obj: "select", _target: [{ _ref: "layer", _id: chosen[0] }], makeVisible: false }]);
