@@ -93,13 +93,12 @@ async function started(locale) {
     Module._load = (request, parent, isMain) =>
       request === "photoshop" ? made.world.photoshop : request === "uxp" ? made.world.uxp : _load(request, parent, isMain);
     try {
-      return require(name.startsWith(".") ? path.join(FOLDER, name) : name === "uxp" ? name : name);
+      return require(name.startsWith(".") ? path.join(FOLDER, name) : name);
     } finally {
       Module._load = _load;
     }
   };
   const script = new vm.Script(fs.readFileSync(path.join(FOLDER, "index.js"), "utf8"), { filename: "index.js" });
-  delete globalThis.gpenEnhanceApp;
   script.runInThisContext();
   globalThis.gpenEnhanceApp = undefined;
   const { setInterval: real } = globalThis;

@@ -76,7 +76,7 @@ class FakeDocument {
   addLayer({ rect, paint, raster, parent, ...facts } = {}) {
     const made = node(facts);
     if (rect) {
-      made.raster = new Raster(this.bits, CHANNELS[this.colour]);
+      made.raster = new Raster(this.bits, CHANNELS[this.colour] || 4);
       made.raster.bounds = { ...rect };
       made.raster.procedure = paint;
       if (!facts.procedural && paint) {
@@ -178,7 +178,7 @@ class FakeDocument {
   }
 
   composited(layers, rect) {
-    const channels = CHANNELS[this.colour];
+    const channels = CHANNELS[this.colour] || 4;
     const full = FULL[this.bits];
     const result = new Raster(this.bits, channels).read(rect);
     const real = Float64Array.from(result);
