@@ -9,7 +9,8 @@ const ENGLISH = {
 
   // The bridge
   searching: "Looking for the bridge…",
-  connected: "Connected",
+  offline: "No bridge",
+  unpaired: "Bridge found, not paired yet",
   starting: "The bridge is starting…",
   state: "{checkpoint} · {device}",
   state_busy: "{checkpoint} · {device} · {count} at work",
@@ -23,7 +24,6 @@ const ENGLISH = {
   diagnose_hint: "Select the text to copy it.",
   diagnose_ok: "{url}: bridge {version}, protocol {protocol}, {status}",
   diagnose_bad: "{url}: {problem}",
-  start_hint: "Start it with “gpen-bridge serve”.",
 
   // Settings
   preset: "Preset",
@@ -140,7 +140,8 @@ const CHINESE = {
   product: "GPEN Enhance",
 
   searching: "正在查找桥接程序…",
-  connected: "已连接",
+  offline: "无桥接程序",
+  unpaired: "已找到桥接程序，尚未配对",
   starting: "桥接程序正在启动…",
   state: "{checkpoint} · {device}",
   state_busy: "{checkpoint} · {device} · 处理中 {count}",
@@ -154,7 +155,6 @@ const CHINESE = {
   diagnose_hint: "选中文字即可复制。",
   diagnose_ok: "{url}：桥接程序 {version}，协议 {protocol}，{status}",
   diagnose_bad: "{url}：{problem}",
-  start_hint: "请运行“gpen-bridge serve”启动。",
 
   preset: "预设",
   "preset:default": "默认",

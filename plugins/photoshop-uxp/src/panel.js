@@ -28,7 +28,7 @@ const OFFERS = {
  * @returns {Draw}
  */
 function mountPanel(root, model, words) {
-  const sections = [connection, settings, faces, buttons, progress, outcome, problems].map((make) => make(model, words));
+  const sections = [connection, settings, buttons, progress, problems, outcome, faces].map((make) => make(model, words));
   const panel = element("div", { class: "panel" }, sections.map((section) => section.node));
   while (root.firstChild) root.removeChild(root.firstChild);
   root.appendChild(panel);
@@ -50,14 +50,14 @@ function connection(model, { say, explain }) {
   const report = element("sp-textarea", { id: "diagnosis", class: "wide", readonly: "" });
   const hint = element("sp-detail", { class: "text" }, [say("diagnose_hint")]);
   const diagnosis = element("div", { class: "box" }, [report, hint]);
-  const offline = element("div", { class: "row" }, [retry]);
+  const offline = element("div", { class: "row box" }, [retry]);
   const node = element("div", {}, [element("div", { class: "row" }, [dot, line, diagnose]), pairing, offline, diagnosis]);
 
   /** @param {State} state */
   const described = ({ connection: now, facts }) => {
     if (now === "searching") return say("searching");
-    if (now === "offline") return say("start_hint");
-    if (now === "unpaired" || !facts) return say("connected");
+    if (now === "offline") return say("offline");
+    if (now === "unpaired" || !facts) return say("unpaired");
     if (facts.starting) return say("starting");
     const { device, count, checkpoint } = facts;
     const values = { device, count, checkpoint: checkpoint || say("no_checkpoint") };

@@ -61,14 +61,14 @@ function slider(id, label, onChange) {
  */
 function picker(id, label, onChange) {
   const menu = element("sp-menu", { slot: "options" });
-  const input = /** @type {HTMLSelectElement} */ (/** @type {unknown} */ (element("sp-picker", { id, class: "wide" }, [menu])));
+  const input = /** @type {HTMLSelectElement} */ (/** @type {unknown} */ (element("sp-picker", { id, class: "grow" }, [menu])));
   /** @type {{value: string, label: string}[]} */
   let options = [];
   input.addEventListener("change", () => {
     const chosen = options[input.selectedIndex];
     if (chosen) onChange(chosen.value);
   });
-  const node = element("div", { class: "picker-box" }, [element("div", { class: "label" }, [label]), input]);
+  const node = element("div", { class: "row picker-box" }, [element("div", { class: "label" }, [label]), input]);
   return {
     node,
     /** @param {{value: string, label: string}[]} wanted */

@@ -12,6 +12,56 @@ before(async () => {
   bridge = await startBridge();
 });
 
+/** The rectangle goes by upload and job, whatever its size: the way that large ones take. */
+function alwaysFar(world) {
+  const { Ledger } = world.load("src/work.js");
+  Ledger.prototype.takes = () => false;
+}
+
+for (const facts of [{}, { bits: 16, profile: "ProPhoto RGB" }, { bits: 32 }]) {
+  test(`by upload and job a layer comes back as in one request: ${facts.bits || 8} bits`, async () => {
+    const results = [];
+    for (const far of [false, true]) {
+      const { world, tools } = await scene(bridge);
+      if (far) alwaysFar(world);
+      const { enhanceLayer } = world.load("src/enhance.js");
+      const document = world.open({ width: 420, height: 330, ...facts });
+      const full = { 8: 255, 16: 32768, 32: 1 }[facts.bits || 8];
+      document.addLayer({ rect: rectOf(0, 0, 420, 330), paint: painter([{ left: 0, top: 20 }], { full }) });
+      const outcome = await inPhotoshop(() => enhanceLayer(tools, order(world, { parameters: { denoise: 20, sharpen: 30 } })));
+      assert.equal(outcome.restored, 1);
+      assert.equal(world.liveImages, 0);
+      results.push(document.composite(rectOf(0, 0, 420, 330)));
+    }
+    assert.deepEqual(results[1], results[0]);
+  });
+}
+
+test("a job is cancelled with the click, and what was written is acknowledged", async () => {
+  const slow = await startBridge({ seconds: 60 });
+  const { world, tools } = await scene(slow);
+  alwaysFar(world);
+  const { enhanceLayer } = world.load("src/enhance.js");
+  const document = world.open({ width: 420, height: 330 });
+  document.addLayer({ rect: rectOf(0, 0, 420, 330), paint: painter([{ left: 0, top: 20 }]) });
+  const asked = order(world);
+  const running = enhanceLayer(tools, asked);
+  running.catch(() => {});
+  await slow.working();
+  asked.cancellation.cancel();
+  await assert.rejects(running, { code: "cancelled" });
+  assert.equal(document.state.layers.length, 1);
+  for (let waited = 0; ; waited += 50) {
+    const { jobs } = await slow.asOwner("GET", "/v1/jobs");
+    if (jobs[0].state === "cancelled") break;
+    assert.ok(waited < 5000, "the job goes on");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const { jobs } = await bridge.asOwner("GET", "/v1/jobs");
+  assert.ok(jobs.length >= 3);
+  assert.ok(jobs.every(({ counts }) => counts.acked === counts.total));
+});
+
 test("small faces in a large photo are found through cached pyramid levels, where they are", async () => {
   const { world, tools } = await scene(bridge);
   const { enhanceLayer } = world.load("src/enhance.js");
