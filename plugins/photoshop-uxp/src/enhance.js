@@ -39,11 +39,12 @@ const { Ledger, STRIP_PIXELS, inHost, restore } = require("./work.js");
  * @property {(stage: string, done: number, values?: Record<string, string | number>) => void} onProgress done: 0-1
  *
  * @typedef {object} Piece
- * @property {Readable} image
+ * @property {Restored} restored
  * @property {Readable | null} mask the feather; null: all of it
  * @property {number} weight 0-1, multiplied into the mask
  *
  * @typedef {{name: string, opacity: number, pieces: Piece[]}} PlannedLayer
+ * @typedef {(source: Readable, rect: Rect, question: {params: object, faces?: object[], compose?: string}) => Promise<Restored>} Ask
  *
  * @typedef {object} Outcome
  * @property {number} documentID
@@ -72,7 +73,7 @@ async function enhanceLayer(tools, order) {
   const asking = { cancellation, onWait: () => onProgress("waiting", 0.05) };
   const found = await facesFor(tools, order, captured, asking);
   const chosen = found.filter((face) => isWanted(face, settings, captured.selection));
-  const { warnings, plan, form, restored, settle } = await worked(tools, order, captured, chosen, asking);
+  const { warnings, told, plan, form, restored, checkpoints, settle } = await worked(tools, order, captured, chosen, asking);
   let shown = /** @type {number[]} */ ([]);
   if (plan.length > 0) {
     onProgress("write", 0.9);
@@ -85,10 +86,10 @@ async function enhanceLayer(tools, order) {
     documentName: target.documentName,
     shown,
     found: found.length,
-    restored: restored.length,
-    checkpoints: [...new Set(restored.map((face) => face.checkpoint))].sort(),
+    restored,
+    checkpoints,
     seconds: (Date.now() - began) / 1000,
-    warnings,
+    warnings: [...warnings, ...told],
   };
 }
 
@@ -188,58 +189,74 @@ async function worked(tools, order, captured, faces, asking) {
  * @param {Captured} captured
  * @param {ChosenFace[]} faces
  * @param {import("./bridge.js").Asking} asking
- * @returns {Promise<{plan: PlannedLayer[], restored: {checkpoint: string}[], settle: () => Promise<unknown>}>}
  */
 async function layersFor(tools, order, { target, form }, faces, asking) {
-  const { say, bridge } = tools;
-  const { settings, onProgress } = order;
-  const { strength, denoise, sharpen, mode } = settings.parameters;
-  /** @type {PlannedLayer[]} */
-  const plan = [];
-  /** @type {{checkpoint: string}[]} */
-  const restored = [];
-  /** @type {Restored[]} */
-  const all = [];
+  const { denoise, sharpen, mode } = order.settings.parameters;
   const ledger = new Ledger();
-  let source = inHost(tools, target, form, asking);
-  if (denoise > 0 || sharpen > 0) {
-    onProgress("filter", 0.2);
-    const question = { params: { strength: 0, denoise, sharpen, mode } };
-    const whole = await restore(bridge, source, target.bounds, form.profile, question, asking, ledger);
-    all.push(whole);
-    source = whole.image;
-    const name = say("layer_filtered", { denoise, sharpen });
-    plan.push({ name, opacity: 100, pieces: [{ image: whole.image, mask: null, weight: 1 }] });
-  }
-  const params = { strength, denoise: 0, sharpen: 0, mode };
-  const jobs = settings.layers === "each" ? faces.map((face) => [face]) : faces.length > 0 ? [faces] : [];
-  const regions = jobs.map((together) => regionsOf(together, target.bounds));
+  /** @type {Ask} */
+  const ask = (source, rect, question) => restore(tools.bridge, source, rect, form.profile, question, asking, ledger);
+  const photo = inHost(tools, target, form, asking);
+  if (denoise === 0 && sharpen === 0) return together(await faceLayers(tools, order, photo, faces, ask));
+  order.onProgress("filter", 0.2);
+  const whole = await ask(photo, photo.rect, { params: { strength: 0, denoise, sharpen, mode } });
+  const name = tools.say("layer_filtered", { denoise, sharpen });
+  const filtered = { name, opacity: 100, pieces: [{ restored: whole, mask: null, weight: 1 }] };
+  return together([filtered, ...(await faceLayers(tools, order, whole.image, faces, ask))]);
+}
+
+/**
+ * One layer for all faces, or one for each. Faces whose parts of the photo meet are restored together.
+ *
+ * @param {Tools} tools
+ * @param {Order} order
+ * @param {Readable} source
+ * @param {ChosenFace[]} faces
+ * @param {Ask} ask
+ * @returns {Promise<PlannedLayer[]>}
+ */
+async function faceLayers({ say }, { settings, onProgress }, source, faces, ask) {
+  const each = settings.layers === "each";
+  const params = { ...settings.parameters, denoise: 0, sharpen: 0 };
+  const layers = each ? faces.map((face) => [face]) : faces.length > 0 ? [faces] : [];
+  const regions = layers.map((members) => regionsOf(members, source.rect));
   const count = regions.flat().length;
   let number = 0;
-  for (const [index, together] of regions.entries()) {
-    /** @type {{piece: Restored, opacity: number}[]} */
+  /** @type {PlannedLayer[]} */
+  const plan = [];
+  for (const [index, parts] of regions.entries()) {
+    /** @type {Restored[]} */
     const answers = [];
-    for (const region of together) {
+    for (const { rect, faces: members } of parts) {
       onProgress("restore", 0.4 + (0.5 * number) / count, { number: (number += 1), count });
-      const shift = { left: -region.rect.left, top: -region.rect.top };
-      const faces = region.faces.map((face) => onWire(moved(face, shift)));
-      const question = { compose: "layers", params, faces };
-      const piece = await restore(bridge, source, region.rect, form.profile, question, asking, ledger);
-      all.push(piece);
-      restored.push(...piece.result.faces.filter((/** @type {any} */ face) => face.checkpoint));
-      answers.push({ piece, opacity: piece.result.opacity });
+      const inside = members.map((face) => onWire(moved(face, { left: -rect.left, top: -rect.top })));
+      answers.push(await ask(source, rect, { compose: "layers", params, faces: inside }));
     }
     // Each answer's mask is relative to its own strongest face; the layer has one opacity for all.
-    const opacity = Math.max(...answers.map((answer) => answer.opacity));
-    const pieces = answers.map(({ piece, opacity: own }) => ({ image: piece.image, mask: piece.mask, weight: own / opacity }));
-    const percent = Math.round(100 * opacity);
-    const name =
-      settings.layers === "each"
-        ? say("layer_face", { number: index + 1, strength: percent })
-        : say("layer_faces", { preset: say(`preset:${settings.preset}`), strength: percent });
-    plan.push({ name, opacity: percent, pieces });
+    const opacity = Math.max(...answers.map(({ result }) => result.opacity));
+    const strength = Math.round(100 * opacity);
+    const pieces = answers.map((restored) => ({ restored, mask: restored.mask, weight: restored.result.opacity / opacity }));
+    const preset = say(`preset:${settings.preset}`);
+    const name = each ? say("layer_face", { number: index + 1, strength }) : say("layer_faces", { preset, strength });
+    plan.push({ name, opacity: strength, pieces });
   }
-  return { plan, restored, settle: () => Promise.all(all.map((one) => one.settle())) };
+  return plan;
+}
+
+/**
+ * A plan, and what its answers say.
+ *
+ * @param {PlannedLayer[]} plan
+ */
+function together(plan) {
+  const answers = plan.flatMap((layer) => layer.pieces.map((piece) => piece.restored));
+  const faces = answers.flatMap(({ result }) => result.faces).filter((face) => face.checkpoint);
+  return {
+    plan,
+    restored: faces.length,
+    checkpoints: [...new Set(faces.map((face) => face.checkpoint))].sort(),
+    told: [...new Set(answers.flatMap(({ result }) => /** @type {string[]} */ (result.warnings || [])))],
+    settle: () => Promise.all(answers.map((answer) => answer.settle())),
+  };
 }
 
 /** @param {FaceOnLayer} face */
@@ -304,9 +321,9 @@ async function write({ host, pixels, say }, { settings, cancellation, onProgress
 async function writePiece(pixels, { target, form, selection }, layerID, piece, first, cancellation) {
   const masked = piece.mask !== null || selection !== null || target.masks.length > 0 || form.hidesAlpha;
   let makesMask = first;
-  for (const strip of strips(piece.image.rect, STRIP_PIXELS)) {
+  for (const strip of strips(piece.restored.image.rect, STRIP_PIXELS)) {
     cancellation.check();
-    await pixels.writePixels(target, form, layerID, strip, await piece.image.read(strip));
+    await pixels.writePixels(target, form, layerID, strip, await piece.restored.image.read(strip));
     if (!masked) continue;
     const masks = await pixels.readOwnMasks(target, form, strip);
     if (selection) masks.push(selectionOver(selection, strip));

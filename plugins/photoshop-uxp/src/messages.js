@@ -5,8 +5,6 @@
 
 /** @type {Table} */
 const ENGLISH = {
-  product: "GPEN Enhance",
-
   // The bridge
   searching: "Looking for the bridge…",
   offline: "No bridge",
@@ -16,7 +14,6 @@ const ENGLISH = {
   state_busy: "{checkpoint} · {device} · {count} at work",
   no_checkpoint: "no checkpoint",
   pair_explain: "Pair this Photoshop with the bridge once. The bridge shows a code of eight characters, in its window and in its console.",
-  pair_code: "Pairing code",
   pair: "Pair",
   retry: "Try again",
   diagnose: "Diagnose",
@@ -132,13 +129,10 @@ const ENGLISH = {
   preset_unknown: "The bridge has no preset of that name any more.",
   preset_read_only: "Built-in presets cannot be changed. Save it under another name.",
   profile_unknown: "The bridge does not know this document's colour profile.",
-  error_other: "The bridge reports: {detail}",
 };
 
 /** @type {Table} */
 const CHINESE = {
-  product: "GPEN Enhance",
-
   searching: "正在查找桥接程序…",
   offline: "无桥接程序",
   unpaired: "已找到桥接程序，尚未配对",
@@ -147,7 +141,6 @@ const CHINESE = {
   state_busy: "{checkpoint} · {device} · 处理中 {count}",
   no_checkpoint: "无模型",
   pair_explain: "首次使用请将此 Photoshop 与桥接程序配对。桥接程序的窗口和控制台会显示八位配对码。",
-  pair_code: "配对码",
   pair: "配对",
   retry: "重试",
   diagnose: "诊断",
@@ -256,7 +249,6 @@ const CHINESE = {
   preset_unknown: "桥接程序中已没有该名称的预设。",
   preset_read_only: "内置预设不可更改，请以其他名称保存。",
   profile_unknown: "桥接程序不认识此文档的颜色配置文件。",
-  error_other: "桥接程序报告：{detail}",
 };
 
 /** @type {Record<string, Table>} */

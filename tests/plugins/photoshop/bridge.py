@@ -10,12 +10,14 @@ import json
 import os
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bridge.config import Places, Settings
 from bridge.errors import BridgeError
 from bridge.faces.detect import Detector
+from bridge.server.parts import Parts
 from bridge.server.serve import serve
 from tests.server.fakes import FakeEngine, FakeParts
 
@@ -35,9 +37,18 @@ class PatientEngine(FakeEngine):
         return super().restore(*args, **kwargs)
 
 
+class ShownParts(FakeParts):
+    """As a fresh install looks from outside: GPEN-lite on the CPU."""
+
+    def open(self, settings: Settings, places: Places) -> Parts:
+        parts = super().open(settings, places)
+        self.checkpoints.installed = lambda: self.checkpoints.entries()[:1]  # type: ignore[method-assign]
+        return replace(parts, device="cpu")
+
+
 def main() -> None:
     port, seconds = int(sys.argv[1]), float(sys.argv[2])
-    parts = FakeParts(detector=Detector(), engine=PatientEngine(seconds))  # type: ignore[arg-type]
+    parts = ShownParts(detector=Detector(), engine=PatientEngine(seconds))  # type: ignore[arg-type]
     threading.Thread(target=_end_with_standard_input, daemon=True).start()
 
     def tell(started: Any) -> None:

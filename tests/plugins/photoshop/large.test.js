@@ -5,6 +5,7 @@ const assert = require("node:assert/strict");
 const { before, test } = require("node:test");
 const { startBridge } = require("./support/bridge.js");
 const { order, painter, rectOf, scene } = require("./support/scene.js");
+const { Raster } = require("./support/raster.js");
 const { inPhotoshop } = require("./support/world.js");
 
 let bridge;
@@ -81,4 +82,34 @@ test("small faces in a large photo are found through cached pyramid levels, wher
   // The face's centre in the portrait is at about (217, 118).
   assert.ok(Math.abs(x / sum - left - 217) < 8, `x is off by ${x / sum - left - 217}`);
   assert.ok(Math.abs(y / sum - top - 118) < 12, `y is off by ${y / sum - top - 118}`);
+});
+
+test("100 megapixels, sharpened and with a face, stay under 600 MB", async (context) => {
+  const { world, tools } = await scene(bridge);
+  const { enhanceLayer } = world.load("src/enhance.js");
+  const [width, height] = [11600, 8700];
+  const document = world.open({ width, height });
+  const portrait = painter([{ left: 5000, top: 4000 }]);
+  const ground = [0, 0, 0, 255];
+  const paint = (x, y) => {
+    if (x >= 5000 && x < 5512 && y >= 4000 && y < 4512) return portrait(x, y);
+    ground[0] = ground[1] = ground[2] = 110 + ((x ^ y) & 15);
+    return ground;
+  };
+  document.addLayer({ rect: rectOf(0, 0, width, height), paint, procedural: true, background: true });
+  const stored = Raster.storedBytes;
+  globalThis.gc();
+  const before = process.memoryUsage().arrayBuffers;
+  world.measuring = () => {
+    globalThis.gc();
+    return process.memoryUsage().arrayBuffers - before - (Raster.storedBytes - stored);
+  };
+  const outcome = await inPhotoshop(() => enhanceLayer(tools, order(world, { parameters: { sharpen: 30 } })));
+  context.diagnostic(`peak ${Math.round(world.peakBytes / 1e6)} MB for ${(width * height) / 1e6} megapixels in ${outcome.seconds} s`);
+  assert.equal(outcome.restored, 1);
+  assert.ok(world.peakBytes < 600e6);
+  assert.equal(world.liveImages, 0);
+  const [faces, filtered] = document.state.layers[0].children;
+  assert.deepEqual(filtered.raster.bounds, rectOf(0, 0, width, height));
+  assert.ok(faces.raster.bounds.left > 4900 && faces.raster.bounds.right < 5600);
 });

@@ -74,7 +74,7 @@ test("pairing: the code, a wrong code, and what the panel then knows", { skip },
   await page.waitForFunction(() => window.model.state.connection === "ready");
   assert.ok(!(await shown(page, "pairing")));
   assert.ok(!(await shown(page, "problem")));
-  assert.match(await text(page, "state"), /a fake device/);
+  assert.match(await text(page, "state"), /^GPEN-lite.* · cpu$/);
   assert.deepEqual(errors, []);
 });
 
@@ -255,23 +255,23 @@ test("what cannot be worked on comes with an offer", { skip }, async () => {
 for (const theme of ["darkest", "dark", "light", "lightest"])
   for (const locale of ["en_US", "zh_CN"])
     test(`${theme}, ${locale}: everything is legible and nothing sticks out, narrow and wide`, { skip }, async () => {
+      const { page, errors } = await paired({ theme, locale });
+      await page.evaluate(() => window.openPortraits({ name: "Wedding" }, 2));
+      await page.locator("#find-faces").click();
+      await idle(page);
+      await screenshot(page, `${theme}-${locale.slice(0, 2)}`);
       for (const width of [230, 300, 520]) {
-        const { page, errors } = await paired({ theme, locale, width });
-        await page.evaluate(() => window.openPortraits({ name: "Wedding" }, 2));
-        await page.locator("#find-faces").click();
-        await idle(page);
+        await page.setViewportSize({ width, height: 900 });
         const sticking = await page.evaluate(() =>
           [...document.querySelectorAll(".panel *")]
             .filter((node) => node.offsetParent !== null && node.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5)
             .map((node) => `${node.tagName} ${node.id} ${node.textContent}`),
         );
         assert.deepEqual(sticking, [], `at ${width} pixels`);
-        const untranslated = await page.evaluate(() => document.querySelector(".panel").innerText.match(/[a-z]+_[a-z_]+|\{\w+\}|undefined/g));
-        assert.equal(untranslated, null);
-        if (width === 300) await screenshot(page, `${theme}-${locale.slice(0, 2)}`);
-        assert.deepEqual(errors, []);
-        await page.close();
       }
+      const untranslated = await page.evaluate(() => document.querySelector(".panel").innerText.match(/[a-z]+_[a-z_]+|\{\w+\}|undefined/g));
+      assert.equal(untranslated, null);
+      assert.deepEqual(errors, []);
     });
 
 if (SCREENSHOTS) fs.mkdirSync(SCREENSHOTS, { recursive: true });

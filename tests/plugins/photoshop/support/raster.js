@@ -87,6 +87,7 @@ class Raster {
     let tile = this.tiles.get(name);
     if (!tile || tile.owner !== this) {
       const fresh = new KINDS[this.bits](SIDE * SIDE * this.channels);
+      Raster.storedBytes += fresh.byteLength;
       if (tile) fresh.set(tile.data);
       else if (this.outside) fresh.fill(this.outside);
       tile = { owner: this, data: fresh };
@@ -95,6 +96,9 @@ class Raster {
     return tile;
   }
 }
+
+/** What all documents of this process have taken; the plug-in's own memory is the rest. */
+Raster.storedBytes = 0;
 
 const key = (x, y) => `${Math.floor(x / SIDE)},${Math.floor(y / SIDE)}`;
 const offset = (x, y) => (y - Math.floor(y / SIDE) * SIDE) * SIDE + x - Math.floor(x / SIDE) * SIDE;

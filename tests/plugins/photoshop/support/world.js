@@ -56,10 +56,9 @@ class World {
     this.measure();
   }
 
-  /** The most that the plug-in has had: the host's image data, and its own buffers where a test counts them. */
+  /** The most that the plug-in has had: its image data, or everything that `measuring` counts. */
   measure() {
-    const own = this.measuring ? this.measuring() : 0;
-    this.peakBytes = Math.max(this.peakBytes, this.heldBytes + own);
+    this.peakBytes = Math.max(this.peakBytes, this.measuring ? this.measuring() : this.heldBytes);
   }
 
   /** A picture as base64, of a kind that every browser shows. */
