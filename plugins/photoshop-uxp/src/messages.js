@@ -129,6 +129,7 @@ const ENGLISH = {
   preset_unknown: "The bridge has no preset of that name any more.",
   preset_read_only: "Built-in presets cannot be changed. Save it under another name.",
   profile_unknown: "The bridge does not know this document's colour profile.",
+  error_other: "The bridge reports: {detail}",
 };
 
 /** @type {Table} */
@@ -249,6 +250,7 @@ const CHINESE = {
   preset_unknown: "桥接程序中已没有该名称的预设。",
   preset_read_only: "内置预设不可更改，请以其他名称保存。",
   profile_unknown: "桥接程序不认识此文档的颜色配置文件。",
+  error_other: "桥接程序报告：{detail}",
 };
 
 /** @type {Record<string, Table>} */

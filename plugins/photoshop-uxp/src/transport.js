@@ -1,4 +1,4 @@
-// One HTTP exchange over XMLHttpRequest: the only way in Photoshop with a time-out, a real abort and progress.
+// One HTTP exchange over XMLHttpRequest: the only way in Photoshop with a time-out and a real abort.
 // Knows nothing of the bridge.
 "use strict";
 
@@ -12,7 +12,6 @@ const { Problem } = require("./problem.js");
  * @property {string | Uint8Array} [body]
  * @property {number} [timeout] in milliseconds, for the whole exchange
  * @property {import("./cancellation.js").Cancellation} [cancellation]
- * @property {(fraction: number) => void} [onSent] how much of the body has left
  *
  * @typedef {object} Reply
  * @property {number} status
@@ -84,9 +83,6 @@ function exchange(call) {
         body: new Uint8Array(content || 0),
       });
     };
-    const { onSent } = call;
-    if (onSent && request.upload)
-      request.upload.onprogress = (event) => event.total > 0 && onSent(event.loaded / event.total);
     try {
       request.send(whole(call.body));
     } catch (error) {

@@ -10,7 +10,7 @@ const { launch, missing } = require("./support/browser.js");
 
 const skip = missing();
 /** Where the pictures of the documentation are made: GPEN_SCREENSHOTS=docs/images/photoshop. */
-const SCREENSHOTS = process.env.GPEN_SCREENSHOTS;
+const SCREENSHOTS = process.env.GPEN_SCREENSHOTS && path.resolve(__dirname, "../../..", process.env.GPEN_SCREENSHOTS);
 
 let bridge;
 let browser;
@@ -55,7 +55,8 @@ async function paired(options) {
 async function screenshot(page, name) {
   if (!SCREENSHOTS) return;
   const { width } = page.viewportSize();
-  const height = await page.evaluate(() => Math.ceil(document.querySelector(".panel").scrollHeight));
+  const bottoms = (nodes) => Math.ceil(16 + Math.max(...nodes.map((node) => node.getBoundingClientRect().bottom)));
+  const height = await page.locator(".panel > *").evaluateAll(bottoms);
   await page.setViewportSize({ width, height });
   await page.screenshot({ path: path.join(SCREENSHOTS, `${name}.png`) });
 }
@@ -158,7 +159,7 @@ test("faces with thumbnail, tick and strength; enhance; before and after", { ski
   const { outcome, problem } = await state(page);
   assert.equal(problem, null);
   assert.deepEqual([outcome.documentID, outcome.found, outcome.restored], [id, 3, 2]);
-  assert.match(await text(page, "result"), /^2 of 3 faces, \d+\.\d s, fake$/);
+  assert.match(await text(page, "result"), /^2 of 3 faces, \d+\.\d s, gpen-lite-256$/);
   const layer = () => page.evaluate(() => window.world.activeDocument.state.layers[0]).then(({ name, visible, opacity }) => ({ name, visible, opacity }));
   assert.deepEqual(await layer(), { name: "GPEN Default, strength 90", visible: true, opacity: 90 });
   await page.locator("#compare").click();
@@ -273,5 +274,18 @@ for (const theme of ["darkest", "dark", "light", "lightest"])
       assert.equal(untranslated, null);
       assert.deepEqual(errors, []);
     });
+
+test("the themes side by side, for the documentation", { skip: skip || !SCREENSHOTS }, async () => {
+  const { page } = await browser.open({ width: 1240, height: 1300 });
+  const names = ["en", "zh"].flatMap((language) => ["darkest", "dark", "light", "lightest"].map((theme) => `${theme}-${language}`));
+  const images = names.map((name) => {
+    const file = path.join(SCREENSHOTS, `${name}.png`);
+    const data = fs.readFileSync(file).toString("base64");
+    fs.rmSync(file);
+    return `<img style="margin: 0 10px 10px 0; vertical-align: top" src="data:image/png;base64,${data}">`;
+  });
+  await page.setContent(`<div id="sheet" style="width: 1240px; background: #fff; font-size: 0">${images.join("")}</div>`);
+  await page.locator("#sheet").screenshot({ path: path.join(SCREENSHOTS, "themes.png") });
+});
 
 if (SCREENSHOTS) fs.mkdirSync(SCREENSHOTS, { recursive: true });

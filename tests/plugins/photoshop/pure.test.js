@@ -25,7 +25,7 @@ test("both languages say the same things, with the same placeholders", () => {
 
 test("every word that the plug-in uses is in the tables, and every entry is used", () => {
   const { en } = LANGUAGES;
-  const text = SOURCES.filter(([name]) => name !== "messages.js").map(([, source]) => source).join("\n");
+  const text = SOURCES.map(([name, source]) => (name === "messages.js" ? source.slice(source.indexOf("function wordsFor")) : source)).join("\n");
   const used = new Set([...text.matchAll(/say\("([\w:-]+)"/g)].map((match) => match[1]));
   for (const key of used) assert.ok(key in en, key);
   const codes = new Set([...text.matchAll(/new Problem\("(\w+)"/g)].map((match) => match[1]));

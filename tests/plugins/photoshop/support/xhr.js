@@ -11,7 +11,6 @@ const agent = new http.Agent({ keepAlive: false });
 class FakeXMLHttpRequest {
   constructor() {
     Object.assign(this, { readyState: 0, status: 0, response: null, responseType: "", timeout: 0, withCredentials: true });
-    this.upload = { onprogress: null };
     this._headers = {};
     this._ended = false;
   }
@@ -54,8 +53,7 @@ class FakeXMLHttpRequest {
         this._end("ontimeout");
         this._request.destroy();
       }, this.timeout);
-    if (bytes) this._request.write(bytes, () => this.upload.onprogress && this.upload.onprogress({ loaded: bytes.length, total: bytes.length }));
-    this._request.end();
+    this._request.end(bytes || undefined);
   }
 
   abort() {
