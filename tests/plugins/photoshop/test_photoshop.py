@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 HERE = Path(__file__).parent
 NODE = shutil.which("node")
-SECONDS = 300
+SECONDS = 600
 SLOW = {"large.test.js"}
 
 pytestmark = pytest.mark.skipif(

@@ -357,6 +357,7 @@ function photoshopModule(world) {
     const components = SPACES[space] + (bare ? 0 : 1);
     const count = values.length / channels;
     if (!convertColour && bits === document.bits && components === channels) return { values, components };
+    if (!convertColour && !onWhite && bits === document.bits) return { values: regrouped(values, channels, components, 0), components };
     const result = new KINDS[bits](count * components);
     const [from, to] = [FULL[document.bits], FULL[bits]];
     for (let pixel = 0; pixel < count; pixel += 1) {
@@ -377,6 +378,7 @@ function photoshopModule(world) {
     const { components, componentSize, _values: values } = imageData;
     const colours = SPACES[imageData.colorSpace];
     const count = values.length / components;
+    if (!convertColour && componentSize === document.bits) return regrouped(values, components, channels, FULL[document.bits]);
     const result = new KINDS[document.bits](count * channels);
     const [from, to] = [FULL[componentSize], FULL[document.bits]];
     for (let pixel = 0; pixel < count; pixel += 1) {
@@ -481,6 +483,14 @@ const meet = (a, b) => ({
   right: Math.min(a.right ?? a.left + a.width, b.right),
   bottom: Math.min(a.bottom ?? a.top + a.height, b.bottom),
 });
+/** The same values with alpha dropped, or added with the value given. */
+function regrouped(values, from, to, added) {
+  if (from === to) return values.slice();
+  const result = new values.constructor((values.length / from) * to);
+  for (let read = 0, write = 0; read < values.length; read += from, write += to)
+    for (let c = 0; c < to; c += 1) result[write + c] = c < from ? values[read + c] : added;
+  return result;
+}
 const rounded = (value, bits) => (bits === 32 ? value : Math.min(FULL[bits], Math.max(0, Math.round(value))));
 /** Up to three whole positions that stand for a span. */
 function spread(origin, start, length) {

@@ -47,9 +47,10 @@ class Raster {
           const start = offset(x, y) * this.channels;
           result.set(tile.data.subarray(start, start + (end - x) * this.channels), write);
         } else if (this.procedure && this.bounds && y >= this.bounds.top && y < this.bounds.bottom) {
-          for (let at = x; at < end; at += 1)
-            if (at >= this.bounds.left && at < this.bounds.right)
-              result.set(this.procedure(at, y), write + (at - x) * this.channels);
+          for (let at = Math.max(x, this.bounds.left); at < Math.min(end, this.bounds.right); at += 1) {
+            const values = this.procedure(at, y);
+            for (let c = 0; c < this.channels; c += 1) result[write + (at - x) * this.channels + c] = values[c];
+          }
         }
         x = end;
       }
