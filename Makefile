@@ -7,6 +7,8 @@ else
 BIN := $(VENV)/bin
 endif
 READY := $(VENV)/.ready
+NODE_TESTS := tests/plugins/photoshop
+NODE_READY := $(NODE_TESTS)/node_modules/.ready
 PHOTO ?=
 
 .PHONY: demo serve test lint format clean
@@ -28,8 +30,13 @@ demo: $(READY)  ## Enhance a real portrait through the real bridge (PHOTO=... fo
 serve: $(READY)  ## Run the bridge on port 17860
 	@$(BIN)/gpen-bridge serve
 
-test: $(READY)  ## Run the whole test suite
+test: $(READY) $(NODE_READY)  ## Run the whole test suite
 	@$(BIN)/python -m pytest
+
+# The Photoshop plug-in's tests: types and a browser driver. The plug-in itself needs nothing.
+$(NODE_READY): $(NODE_TESTS)/package-lock.json
+	@if command -v npm >/dev/null; then cd $(NODE_TESTS) && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.ready; \
+	else echo "npm is not installed: the Photoshop plug-in's types and panel are not tested."; fi
 
 lint: $(READY)  ## Lint, formatting, types, and who may import whom
 	@$(BIN)/ruff check .

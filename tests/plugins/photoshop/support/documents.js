@@ -1,0 +1,219 @@
+"use strict";
+// The fake's documents: layers, masks, selection and a history that can be suspended and rolled back.
+
+const { FULL, Raster } = require("./raster.js");
+
+const CHANNELS = { RGB: 4, Grayscale: 2, Lab: 4 };
+const MODES = {
+  RGB: "RGBColorMode",
+  Grayscale: "grayscaleMode",
+  Lab: "labColorMode",
+  CMYK: "CMYKColorMode",
+  Indexed: "indexedColorMode",
+  Bitmap: "bitmapMode",
+  Duotone: "duotoneMode",
+  Multichannel: "multichannelMode",
+};
+
+let nextId = 100;
+
+/** What of a document the history keeps. */
+class State {
+  constructor(layers, size, selection) {
+    Object.assign(this, { layers, size, selection });
+  }
+
+  snapshot() {
+    return new State(this.layers.map((layer) => copyNode(layer)), { ...this.size }, this.selection);
+  }
+}
+
+function copyNode(node) {
+  return {
+    ...node,
+    raster: node.raster && node.raster.clone(),
+    masks: Object.fromEntries(Object.entries(node.masks).map(([kind, mask]) => [kind, mask.clone()])),
+    children: node.children && node.children.map(copyNode),
+  };
+}
+
+/** A layer as data; the plug-in sees a Layer that looks it up by its id. */
+function node(facts) {
+  return {
+    id: (nextId += 1),
+    name: "Layer",
+    kind: "pixel",
+    visible: true,
+    opacity: 100,
+    blendMode: "normal",
+    clipped: false,
+    locked: false,
+    background: false,
+    artboard: null,
+    masks: {},
+    maskEnabled: true,
+    raster: null,
+    children: null,
+    ...facts,
+  };
+}
+
+class FakeDocument {
+  constructor(world, { name = "Untitled", mode = "RGB", bits = 8, width, height, profile = "sRGB IEC61966-2.1" }) {
+    this.world = world;
+    this.id = nextId += 1;
+    Object.assign(this, { name, bits, profile, colour: mode });
+    this.state = new State([], { width, height }, null);
+    this.active = [];
+    this.history = [];
+    this.suspension = null;
+    this.record("Open");
+  }
+
+  // --- what tests use ---
+
+  /** Puts a layer on top. `paint(x, y)` gives the host's own values, alpha last. */
+  addLayer({ rect, paint, raster, parent, ...facts } = {}) {
+    const made = node(facts);
+    if (rect) {
+      made.raster = new Raster(this.bits, CHANNELS[this.colour] || 4);
+      made.raster.bounds = { ...rect };
+      made.raster.procedure = paint;
+      if (!facts.procedural && paint) {
+        const values = made.raster.read(rect);
+        made.raster.procedure = null;
+        made.raster.bounds = null;
+        made.raster.write(rect, values);
+      }
+    } else if (raster) made.raster = raster;
+    (parent ? parent.children : this.state.layers).unshift(made);
+    this.active = [made.id];
+    this.record("Layer");
+    return made;
+  }
+
+  addMask(layer, kind, rect, values) {
+    const mask = new Raster(8, 1, this.world.maskOutside);
+    mask.write(rect, values);
+    layer.masks[kind] = mask;
+    this.record("Mask");
+  }
+
+  select(rect, values = new Uint8Array((rect.right - rect.left) * (rect.bottom - rect.top)).fill(255)) {
+    const mask = new Raster(8, 1);
+    mask.write(rect, values);
+    this.state.selection = mask;
+    this.record("Selection");
+  }
+
+  /** Every layer, from the top down, also those in groups. */
+  *nodes(layers = this.state.layers) {
+    for (const one of layers) {
+      yield one;
+      if (one.children) yield* this.nodes(one.children);
+    }
+  }
+
+  find(id) {
+    for (const one of this.nodes()) if (one.id === id) return one;
+    return null;
+  }
+
+  siblings(id, layers = this.state.layers) {
+    if (layers.some((one) => one.id === id)) return layers;
+    for (const one of layers) {
+      const inside = one.children && this.siblings(id, one.children);
+      if (inside) return inside;
+    }
+    return null;
+  }
+
+  parentOf(id, layers = this.state.layers, parent = null) {
+    for (const one of layers) {
+      if (one.id === id) return parent;
+      const inside = one.children && this.parentOf(id, one.children, one);
+      if (inside) return inside;
+    }
+    return null;
+  }
+
+  // --- history ---
+
+  record(name) {
+    if (this.suspension) return;
+    this.history.push({ id: (nextId += 1), name, state: this.state.snapshot() });
+  }
+
+  suspend(name) {
+    if (this.suspension) throw new Error("The history is suspended already.");
+    this.suspension = { name, before: this.state.snapshot(), active: [...this.active] };
+  }
+
+  resume(commit) {
+    const { before, name, active } = this.suspension;
+    this.suspension = null;
+    if (commit) this.record(name);
+    else {
+      this.state = before;
+      this.active = active;
+    }
+  }
+
+  undo() {
+    this.history.pop();
+    this.state = this.history[this.history.length - 1].state.snapshot();
+  }
+
+  // --- pixels ---
+
+  /** Values of a layer as it lies, without masks; alpha last. */
+  values(layer, rect) {
+    if (layer.raster) return layer.raster.read(rect);
+    return this.composited(layer.children || [], rect);
+  }
+
+  /** What the document shows. */
+  composite(rect) {
+    return this.composited(this.state.layers, rect);
+  }
+
+  composited(layers, rect) {
+    const channels = CHANNELS[this.colour] || 4;
+    const full = FULL[this.bits];
+    const result = new Raster(this.bits, channels).read(rect);
+    const real = Float64Array.from(result);
+    let base = null;
+    for (const layer of [...layers].reverse()) {
+      if (!layer.visible || !(layer.raster || layer.children)) continue;
+      const values = this.values(layer, rect);
+      const coverage = this.coverage(layer, rect);
+      if (layer.clipped && base) for (let i = 0; i < coverage.length; i += 1) coverage[i] *= base[i];
+      for (let pixel = 0, at = 0; pixel < coverage.length; pixel += 1, at += channels) {
+        const alpha = (coverage[pixel] * values[at + channels - 1]) / full;
+        if (alpha === 0) continue;
+        const below = real[at + channels - 1] / full;
+        const sum = alpha + below * (1 - alpha);
+        for (let c = 0; c < channels - 1; c += 1)
+          real[at + c] = (values[at + c] * alpha + real[at + c] * below * (1 - alpha)) / sum;
+        real[at + channels - 1] = sum * full;
+      }
+      if (!layer.clipped)
+        base = coverage.map((share, pixel) => (share * values[pixel * channels + channels - 1]) / full / (layer.opacity / 100 || 1));
+    }
+    for (let i = 0; i < real.length; i += 1) result[i] = this.bits === 32 ? real[i] : Math.round(real[i]);
+    return result;
+  }
+
+  /** How much of a layer its opacity and masks let through, 0-1 a pixel. */
+  coverage(layer, rect) {
+    const share = new Float64Array((rect.right - rect.left) * (rect.bottom - rect.top)).fill(layer.opacity / 100);
+    if (layer.maskEnabled)
+      for (const mask of Object.values(layer.masks)) {
+        const values = mask.read(rect);
+        for (let i = 0; i < share.length; i += 1) share[i] *= values[i] / FULL[mask.bits];
+      }
+    return share;
+  }
+}
+
+module.exports = { CHANNELS, FakeDocument, MODES, node };

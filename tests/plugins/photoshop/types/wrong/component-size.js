@@ -1,0 +1,2 @@
+const { imaging } = require("photoshop");
+module.exports = () => imaging.getPixels({ componentSize: 12 });

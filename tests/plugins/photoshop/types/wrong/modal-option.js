@@ -1,0 +1,2 @@
+const { core } = require("photoshop");
+module.exports = () => core.executeAsModal(async () => {}, { name: "GPEN" });

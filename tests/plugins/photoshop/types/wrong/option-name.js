@@ -1,0 +1,2 @@
+const { imaging } = require("photoshop");
+module.exports = () => imaging.getPixels({ documentId: 1, layerID: 2 });

@@ -1,0 +1,2 @@
+const { action } = require("photoshop");
+module.exports = () => action.recordAction({ name: "GPEN" }, {});

@@ -1,0 +1,2 @@
+const { storage } = require("uxp");
+module.exports = () => storage.secureStorage.get("token");
