@@ -59,12 +59,21 @@ class Views:
         with self._store.read() as rows:
             return job_state(rows, job, self._outlook)
 
-    def jobs(self, *, after: str | None, limit: int, state: JobStatus | None) -> JobList:
-        """A page of jobs, newest first, beginning behind the one named `after`."""
+    def jobs(
+        self, *, after: str | None, limit: int, state: JobStatus | None, made_by: tuple[str, str] | None
+    ) -> JobList:
+        """A page of jobs, newest first, beginning behind the one named `after`.
+
+        Args:
+            made_by: client id and Idempotency-Key: only the job that they made.
+        """
         found: list[JobState] = []
         with self._store.read() as rows:
             seq = 2**62 if after is None else _job_row(rows, after)["seq"]
-            for row in rows.execute("SELECT * FROM jobs WHERE seq < ? ORDER BY seq DESC", (seq,)):
+            where, values = "seq < ?", [seq]
+            if made_by is not None:
+                where, values = where + " AND client_id = ? AND idempotency_key = ?", [*values, *made_by]
+            for row in rows.execute(f"SELECT * FROM jobs WHERE {where} ORDER BY seq DESC", values):  # noqa: S608
                 told = _job_state(rows, row, self._outlook)
                 if state in (None, told.state):
                     found.append(told)
