@@ -8,17 +8,17 @@ where it belongs by its bytes. So a verb that was killed goes on where it was.
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import itertools
 import re
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bridge.atomic import write_file
 from bridge.client import Client
-from bridge.errors import BridgeError, BridgeUnreachable, OutputError
-from bridge.jobs.names import SUFFIXES
+from bridge.errors import BridgeError, BridgeUnreachable, Cancelled, codes
+from bridge.jobs.names import suffix_for
+from bridge.jobs.spool import appear, discard, part_of, read_back, write_aside
 from bridge.protocol.jobs import (
     ItemRequest,
     ItemsRequest,
@@ -124,16 +124,16 @@ class Batch:
         """Write a result to its place and tell the bridge so; a second time does nothing.
 
         Raises:
-            OutputError: it cannot be written; the bridge keeps it.
+            DiskFull, OutputError: it cannot be written; the bridge keeps it.
             ResultGone: the bridge has it no more.
         """
         assert self.job is not None and item.result is not None  # noqa: S101, PT018 - it is done; this tells mypy
-        target = None
-        if self.resumed:
-            target = await asyncio.to_thread(_delivered, picture, item.result.media_type, item.result.sha256)
+        part = part_of(picture.folder, f"{self.job}-{item.item}")
+        kind, sha256 = item.result.media_type, item.result.sha256
+        target = await asyncio.to_thread(_delivered, picture, kind, sha256, part) if self.resumed else None
         if target is None:
             data = await self._client.result(self.job, item.item)
-            target = await asyncio.to_thread(_write, picture, item.result.media_type, data)
+            target = await asyncio.to_thread(_write, picture, kind, data, part)
         await self._client.acknowledge(self.job, item.item)
         return target
 
@@ -153,52 +153,37 @@ def is_picture(path: Path) -> bool:
     )
 
 
-def target_for(source: Path, folder: Path | None, media_type: str) -> Path:
-    """A name for the result that nothing has yet: `stem-GPEN`, numbered if that is taken."""
-    target, number = _numbered(source, folder, media_type, 1), 1
-    while target.exists():
-        number += 1
-        target = _numbered(source, folder, media_type, number)
-    return target
-
-
-def _numbered(source: Path, folder: Path | None, media_type: str, number: int) -> Path:
-    suffix = SUFFIXES[media_type]
-    if _same_kind(source.suffix.lower(), suffix):
-        suffix = source.suffix
+def target_for(source: Path, folder: Path | None, media_type: str, number: int = 1) -> Path:
+    """The name of a result beside its source or in a folder: `stem-GPEN`, from 2 on with the number."""
+    suffix = suffix_for(source.name, media_type)
     tail = MARK if number == 1 else f"{MARK}-{number}"
     return (folder or source.parent) / f"{source.stem}{tail}{suffix}"
 
 
-def _delivered(picture: Picture, media_type: str, sha256: str) -> Path | None:
+def _delivered(picture: Picture, media_type: str, sha256: str, part: Path) -> Path | None:
     """Where a result lies that a run before brought home without being able to say so."""
-    number = 1
-    while (target := _numbered(picture.path, picture.folder, media_type, number)).exists():
-        if hashlib.sha256(target.read_bytes()).hexdigest() == sha256:
+    for number in itertools.count(1):
+        target = target_for(picture.path, picture.folder, media_type, number)
+        if not target.exists():
+            return None
+        if read_back(target).sha256 == sha256:
+            discard(part)
             return target
-        number += 1
-    return None
+    raise AssertionError
 
 
-def _write(picture: Picture, media_type: str, data: bytes) -> Path:
-    try:
-        picture.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{picture.folder} cannot be made: {error.strerror or error}.") from error
-    target = target_for(picture.path, picture.folder, media_type)
-    write_file(target, data)
-    return target
-
-
-def _same_kind(one: str, other: str) -> bool:
-    short = {".jpeg": ".jpg", ".tiff": ".tif"}
-    return short.get(one, one) == short.get(other, other)
+def _write(picture: Picture, media_type: str, data: bytes, part: Path) -> Path:
+    """Write under the first name that nothing has; whole or not at all."""
+    write_aside(part, [data], lambda _: None)
+    for number in itertools.count(1):
+        target = target_for(picture.path, picture.folder, media_type, number)
+        if not target.exists() and appear(part, target, replace=False):
+            return target
+    raise AssertionError
 
 
 def error_of(item: ItemState) -> BridgeError:
     """Why an item has no result."""
-    from bridge.errors import Cancelled, codes
-
     if item.error is None:
         return Cancelled("It was cancelled.")
     return codes().get(item.error.code, BridgeError)(item.error.detail, hint=item.error.hint)

@@ -211,14 +211,14 @@ async def _work_off(
 
 async def _settle(batch: Batch, item: ItemState, picture: Picture, report: Report) -> None:
     from bridge.cli.batch import error_of
-    from bridge.errors import OutputError, ResultGone
+    from bridge.errors import DiskFull, OutputError, ResultGone
 
     if item.state != "done":
         report.failure(picture.path, error_of(item))
         return
     try:
         report.done(picture.path, await batch.bring_home(item, picture), item)
-    except (OutputError, ResultGone) as error:
+    except (DiskFull, OutputError, ResultGone) as error:
         report.failure(picture.path, error)
 
 

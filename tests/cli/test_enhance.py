@@ -140,7 +140,6 @@ def test_results_are_named_after_the_original(
     tmp_path: Path, name: str, media_type: str, result: str
 ) -> None:
     assert target_for(tmp_path / name, None, media_type) == tmp_path / result
-    (tmp_path / result).touch()
-    second = target_for(tmp_path / name, None, media_type).name
+    second = target_for(tmp_path / name, None, media_type, 2).name
     stem, _, suffix = result.rpartition(".")
     assert second == f"{stem}-2.{suffix}"
