@@ -12,7 +12,9 @@ def test_done_is_left_by_no_move() -> None:
 
 
 def test_only_a_lease_leads_to_leased_and_only_a_worker_to_done() -> None:
-    leading = {target: {move for move, (_, to) in TRANSITIONS.items() if to is target} for target in ItemStatus}
+    leading = {
+        target: {move for move, (_, to) in TRANSITIONS.items() if to is target} for target in ItemStatus
+    }
     assert leading[ItemStatus.leased] == {Move.lease}
     assert leading[ItemStatus.done] == {Move.finish}
     assert TRANSITIONS[Move.finish][0] == {ItemStatus.leased}
