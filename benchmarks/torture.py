@@ -46,6 +46,8 @@ from bridge.reply import Work, reply_to
 
 STEPS = ("leased", "read", "enhanced", "written", "promised", "published", "recorded")
 """Of an item, in their order; `bridge/jobs/runner.py` and `outputs.py` name them."""
+ZEROS = ("lost", "published_twice", "torn_or_wrong", "stray_files", "event_gaps", "audit_lines_off")
+"""The figures that may be nothing but 0."""
 QUIET = ParameterChanges(denoise=0, sharpen=0)
 
 
@@ -335,8 +337,7 @@ def main() -> None:
         figures = asyncio.run(Torture(Path(home), asked.seed, asked.stored).run(asked.kills))
     for name, value in figures.items():
         print(f"{name:24} {value}")
-    zeros = ("lost", "published_twice", "torn_or_wrong", "stray_files", "event_gaps", "audit_lines_off")
-    sys.exit(any(figures[name] for name in zeros))
+    sys.exit(any(figures[name] for name in ZEROS))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
-import pytest
+import contextlib
 
-from bridge.errors import DeviceOutOfMemory, EngineError, ImageError
-from bridge.protocol.jobs import RetryRequest
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridge.errors import Cancelled, DeviceOutOfMemory, EngineError, ImageError, ItemNotDone
+from bridge.protocol.jobs import ItemStatus, RetryRequest
 from bridge.reply import Reply
 from tests.jobs.conftest import Room
 
@@ -124,3 +128,44 @@ def test_who_is_to_be_alone_comes_last(room: Room) -> None:
         alive = alive.reborn()
         alive.outputs.recover()
     assert [alive.leased().item for _ in range(3)] == [1, 2, 0]
+
+
+MOVES = ("lease", "fail", "heal", "finish", "cancel", "retry", "pause", "resume", "ack")
+
+
+@given(st.lists(st.tuples(st.sampled_from(MOVES), st.integers(0, 5)), max_size=30))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_the_counts_are_those_of_the_items_whatever_happens(
+    tmp_path_factory: pytest.TempPathFactory, reply: Reply, moves: list[tuple[str, int]]
+) -> None:
+    room = Room(tmp_path_factory.mktemp("home"))
+    job = room.submit(4)
+    held = []
+    for move, item in moves:
+        item = min(item, room.views.job(job).counts.total - 1)
+        if move == "lease" and (lease := room.queue.lease()):
+            held.append(lease)
+        elif move in ("fail", "heal") and held:
+            room.queue.fail(held.pop(), ImageError("x") if move == "fail" else EngineError("x"), {})
+        elif move == "finish" and held:
+            with contextlib.suppress(Cancelled):
+                room.publish(held.pop(), reply)
+        elif move == "cancel":
+            room.batches.cancel(job, item)
+        elif move == "retry":
+            room.batches.retry(job, RetryRequest(states=("failed", "cancelled")), None, item)
+        elif move in ("pause", "resume"):
+            getattr(room.batches, move)(job, item)
+        elif move == "ack":
+            with contextlib.suppress(ItemNotDone):
+                room.batches.acknowledge(job, item)
+        room.clock += 10
+    items = room.views.items(job, limit=100).items
+    counts = room.views.job(job).counts
+    assert counts.total == len(items)
+    for state in ItemStatus:
+        assert getattr(counts, state) == sum(one.state == state for one in items), state
+    assert counts.acked == sum(one.acked_at is not None for one in items)
+    assert counts.paused == sum(one.paused and one.state == "queued" for one in items)
+    assert (room.views.job(job).finished_at is None) == (counts.queued + counts.leased > 0)
+    room.store.close()
