@@ -141,7 +141,8 @@ class Torture:
     home: Path
     seed: int
     stored: int = 0
-    acknowledged: dict[str, list[Photo]] = field(default_factory=dict)
+    sent: dict[str, list[Photo]] = field(default_factory=dict)
+    acknowledged: set[str] = field(default_factory=set)
     ready_seconds: list[float] = field(default_factory=list)
     open_seconds: list[float] = field(default_factory=list)
     deaths: Counter[str] = field(default_factory=Counter)
@@ -194,7 +195,7 @@ class Torture:
     async def _submit(self, client: Client) -> None:
         chosen = self.photos[:]
         self.rng.shuffle(chosen)
-        folder = self.places.exchange / f"batch-{len(self.acknowledged)}-{self.rng.getrandbits(32):x}"
+        folder = self.places.exchange / f"batch-{len(self.sent)}-{self.rng.getrandbits(32):x}"
         items = []
         for index, photo in enumerate(chosen):
             path = folder / str(index) / photo.name
@@ -202,20 +203,24 @@ class Torture:
             path.write_bytes(photo.data)
             name = path.relative_to(self.places.exchange).as_posix()
             items.append(ItemRequest(ref=f"{index}", source=Source(path=name)))
-        request = JobRequest(client="torture", params=QUIET, items=tuple(items))
-        job = await client.submit(request, idempotency_key=folder.name)
-        self.acknowledged[job.job] = chosen
+        request = JobRequest(client="torture", name=folder.name, params=QUIET, items=tuple(items))
+        self.sent[folder.name] = chosen
+        await client.submit(request, idempotency_key=folder.name)
+        self.acknowledged.add(folder.name)
 
     async def _work_off(self, client: Client) -> None:
-        for job in self.acknowledged:
+        for job in await self._stored(client):
             while (await client.job(job)).state is not JobStatus.finished:
                 await asyncio.sleep(0.05)
 
     async def _check(self, client: Client) -> dict[str, Any]:
-        lost = wrong = looped = 0
+        stored = await self._stored(client)
+        lost = len(self.acknowledged - set(stored.values()))
+        wrong = looped = 0
         names: list[str] = []
         settled = 0
-        for job, chosen in self.acknowledged.items():
+        for job, name in stored.items():  # also those whose acknowledgement the kill cut off
+            chosen = self.sent[name]
             items = [item async for item in client.items(job)]
             lost += abs(len(items) - len(chosen))
             for item, photo in zip(items, chosen, strict=False):
@@ -251,6 +256,11 @@ class Torture:
             "ready_seconds_worst": round(max(self.ready_seconds), 2),
             "open_seconds_worst": round(max(self.open_seconds), 2),
         }
+
+    async def _stored(self, client: Client) -> dict[str, str]:
+        """Names of the batches by job id."""
+        told = await client.jobs(limit=500)
+        return {job.job: job.name for job in told.jobs if job.client == "torture"}
 
     async def _events(self, client: Client) -> tuple[int, int]:
         """Gaps in the numbers, and items that were told to be done more than once."""

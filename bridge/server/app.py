@@ -115,7 +115,9 @@ def build(
     app[PAIRING] = Pairing()
     app[PRESETS] = PresetStore(places.presets)
     app[REQUESTS] = Requests(settings.max_requests)
-    app[READINESS] = Readiness(lambda: open_parts(settings, places), app[LOG])
+    app[READINESS] = Readiness(
+        lambda: open_parts(settings, places), app[LOG], on_ready=lambda: app[jobs.RUNNER].wake()
+    )
     _build_queue(app, settings, places, steps)
     app[status.UPTIME] = status.Uptime()
     app[checkpoints.TRANSFERS] = checkpoints.Transfers(app[LOG])
