@@ -71,6 +71,7 @@ ROUTES: tuple[Route, ...] = tuple(
     for route in noun.ROUTES
 )
 
+DRAIN = web.AppKey("drain", float)
 STORE = web.AppKey("store", Store)
 HOUSEKEEPER = web.AppKey("housekeeper", tidy.Housekeeper)
 
@@ -105,6 +106,7 @@ def build(
         middlewares=(problems, guard),
         client_max_size=settings.max_json_bytes,
     )
+    app[DRAIN] = DRAIN_SECONDS
     app[SETTINGS] = settings
     app[PLACES] = places
     app[METRICS] = Metrics()
@@ -113,7 +115,9 @@ def build(
     app[PAIRING] = Pairing()
     app[PRESETS] = PresetStore(places.presets)
     app[REQUESTS] = Requests(settings.max_requests)
-    app[READINESS] = Readiness(lambda: open_parts(settings, places), app[LOG])
+    app[READINESS] = Readiness(
+        lambda: open_parts(settings, places), app[LOG], on_ready=lambda: app[jobs.RUNNER].wake()
+    )
     _build_queue(app, settings, places, steps)
     app[status.UPTIME] = status.Uptime()
     app[checkpoints.TRANSFERS] = checkpoints.Transfers(app[LOG])
@@ -218,6 +222,6 @@ async def _life(app: web.Application) -> AsyncIterator[None]:
 async def _drain(app: web.Application) -> None:
     await asyncio.gather(
         app[events.FEED].close(),
-        app[REQUESTS].drain(DRAIN_SECONDS),
-        asyncio.to_thread(app[jobs.RUNNER].close, DRAIN_SECONDS),
+        app[REQUESTS].drain(app[DRAIN]),
+        asyncio.to_thread(app[jobs.RUNNER].close, app[DRAIN]),
     )

@@ -42,10 +42,15 @@ OpenParts = Callable[[], Parts]
 
 
 class Readiness:
-    """Opens the parts in the background, and tells how far that is."""
+    """Opens the parts in the background, and tells how far that is.
 
-    def __init__(self, open_parts: OpenParts, log: Log) -> None:
+    Args:
+        on_ready: called once pictures can be taken.
+    """
+
+    def __init__(self, open_parts: OpenParts, log: Log, on_ready: Callable[[], None]) -> None:
         self._open_parts = open_parts
+        self._on_ready = on_ready
         self._log = log
         self._parts: Parts | None = None
         self._failure: BridgeError | None = NotReady("The network is loaded and tested.")
@@ -122,6 +127,7 @@ class Readiness:
         else:
             self._failure = None
             self._log.logger.info("ready", device=self._parts.device)
+            self._on_ready()
 
 
 READINESS = web.AppKey("readiness", Readiness)
