@@ -397,6 +397,12 @@ class BridgeUnreachable(BridgeError):
     default_hint = "Start it with `gpen-bridge serve`."
 
 
+class PluginNotInstalled(BridgeError):
+    code = "plugin_not_installed"
+    title = "The plug-in was not installed"
+    default_hint = "Install it by hand, as docs/photoshop.md and docs/lightroom.md describe."
+
+
 class OutputError(BridgeError):
     code = "output_failed"
     title = "The result could not be written"

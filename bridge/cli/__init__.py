@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from bridge import __version__
-from bridge.cli import doctor, enhance, faces, presets, serve, weights
+from bridge.cli import doctor, enhance, faces, plugins, presets, serve, weights
 
 app = typer.Typer(
     name="gpen-bridge",
@@ -42,6 +42,7 @@ app.command("enhance")(enhance.enhance)
 app.command("faces")(faces.faces)
 app.command("presets")(presets.presets)
 app.add_typer(weights.app, name="weights")
+app.add_typer(plugins.app, name="plugins")
 app.command("doctor")(doctor.doctor)
 
 

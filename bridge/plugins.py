@@ -1,0 +1,211 @@
+"""The plug-ins as users get them: one file to install from, and the installing itself.
+
+One row of `PLUGINS` for each host. Knows folders and archives, not what the plug-ins do.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bridge import __version__
+from bridge.config import bundled
+from bridge.errors import InvalidRequest, OutputError, PluginNotInstalled
+
+INSTALLER_SECONDS = 180
+"""Adobe's installer unpacks a small file and registers it; longer means that it waits for somebody."""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What installing came to.
+
+    Attributes:
+        plugin: its name in `PLUGINS`.
+        path: the file or folder to install from, or the place where it now lies.
+        done: False when the last step is the user's.
+        next_step: what the user does now, one sentence.
+    """
+
+    plugin: str
+    path: Path
+    done: bool
+    next_step: str
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One host's plug-in.
+
+    Attributes:
+        name: as it is typed.
+        title: the host, for people.
+        folder: below `plugins/`.
+        suffix: of the package.
+        contents: what goes into the package; it is told a bridge's address if one was asked for.
+        install: puts the package at a path into its host.
+    """
+
+    name: str
+    title: str
+    folder: str
+    suffix: str
+    contents: Callable[[Path, str | None], Mapping[str, bytes]]
+    install: Callable[[Plugin, Path], Installed]
+
+
+def package(name: str, destination: Path, *, bridge: str | None = None) -> Path:
+    """Write a plug-in as one file: the same bytes for the same sources, on every system.
+
+    Args:
+        name: a key of `PLUGINS`.
+        destination: a folder, which is made if need be.
+        bridge: address of a bridge on another machine, for plug-ins that must name it beforehand.
+
+    Raises:
+        InvalidRequest: no such plug-in, or it does not take an address.
+        OutputError: it cannot be written.
+    """
+    plugin = _plugin(name)
+    contents = plugin.contents(bundled("plugins") / plugin.folder, bridge)
+    studio = "-studio" if bridge else ""
+    path = destination / f"gpen-enhance-{plugin.name}{studio}-{__version__}{plugin.suffix}"
+    try:
+        destination.mkdir(parents=True, exist_ok=True)
+        write_archive(path, contents)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error}.") from error
+    return path
+
+
+def install(name: str, destination: Path, *, bridge: str | None = None) -> Installed:
+    """Package a plug-in into `destination` and put it into its host, as far as we can.
+
+    Raises:
+        InvalidRequest, OutputError: as for `package`.
+        PluginNotInstalled: the host's installer refused it.
+    """
+    plugin = _plugin(name)
+    return plugin.install(plugin, package(name, destination, bridge=bridge))
+
+
+def write_archive(path: Path, contents: Mapping[str, bytes]) -> None:
+    """A zip that depends on nothing but its contents: sorted, stored, one time and one mode for all.
+
+    Stored, because deflate's bytes differ between zlib builds. Names use forward slashes;
+    a file without rights (mode 0) makes Adobe's installer fail.
+    """
+    partial = path.with_name(path.name + ".part")
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(contents):
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.create_system = 3  # Unix: else the mode means nothing
+            entry.external_attr = 0o100644 << 16
+            archive.writestr(entry, contents[name])
+    partial.replace(path)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder by its name with forward slashes; hidden ones are not ours."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    }
+
+
+def _plugin(name: str) -> Plugin:
+    if name not in PLUGINS:
+        raise InvalidRequest(f"There is no plug-in named {name!r}.", hint=f"Choose: {', '.join(PLUGINS)}.")
+    return PLUGINS[name]
+
+
+# --- Photoshop --------------------------------------------------------------
+
+
+def _photoshop_contents(folder: Path, bridge: str | None) -> dict[str, bytes]:
+    """The folder as it is; with an address, under an id of its own and allowed to reach that too."""
+    contents = files_of(folder)
+    if bridge is not None:
+        origin = _origin(bridge)
+        manifest = json.loads(contents["manifest.json"])
+        manifest["id"] += ".studio"
+        manifest["name"] += " (studio)"
+        domains = manifest["requiredPermissions"]["network"]["domains"]
+        manifest["requiredPermissions"]["network"]["domains"] = [origin, *domains]
+        contents["manifest.json"] = json.dumps(manifest, ensure_ascii=False, indent=2).encode() + b"\n"
+    return contents
+
+
+def _origin(address: str) -> str:
+    """scheme://host:port, which is what Photoshop compares with: a path or no port would match nothing."""
+    parts = urlsplit(address)
+    try:
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port is not None
+    except ValueError:  # a port that is no number
+        whole = False
+    if not whole or parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None:
+        raise InvalidRequest(
+            f"{address!r} is not the address of a bridge.", hint="Give it as http://192.168.1.20:17860."
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _install_in_photoshop(plugin: Plugin, path: Path) -> Installed:
+    installer = next((command for command in adobe_installers() if Path(command[0]).is_file()), None)
+    if installer is None:
+        return Installed(
+            plugin.name,
+            path,
+            done=False,
+            next_step=f"Double-click {path}: the Creative Cloud app installs it. Then restart Photoshop.",
+        )
+    hint = f"Double-click {path} instead, with the Creative Cloud app running."
+    try:
+        done = subprocess.run(  # noqa: S603 - Adobe's own installer at its own fixed place
+            [*installer, str(path)], capture_output=True, timeout=INSTALLER_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise PluginNotInstalled(f"{installer[0]} did not come to an end: {error}.", hint=hint) from error
+    if done.returncode != 0:
+        said = " ".join((done.stdout + done.stderr).decode(errors="replace").split()) or "it gave no reason"
+        raise PluginNotInstalled(
+            f"Adobe's installer refused {path.name} (status {done.returncode}): {said}", hint=hint
+        )
+    return Installed(
+        plugin.name, path, done=True, next_step="Restart Photoshop, then open Plugins > GPEN Enhance."
+    )
+
+
+def adobe_installers() -> list[Sequence[str]]:
+    """Commands that install the package behind them, on this system, best first."""
+    if sys.platform == "win32":
+        common = Path("C:/Program Files/Common Files/Adobe/Adobe Desktop Common/RemoteComponents/UPI")
+        agent = common / "UnifiedPluginInstallerAgent/UnifiedPluginInstallerAgent.exe"
+        return [(str(agent), "/install")]
+    if sys.platform == "darwin":
+        common = Path("/Library/Application Support/Adobe/Adobe Desktop Common/RemoteComponents/UPI")
+        agent = common / "UnifiedPluginInstallerAgent/UnifiedPluginInstallerAgent.app/Contents/MacOS"
+        return [(str(agent / "UnifiedPluginInstallerAgent"), "--install")]
+    return []
+
+
+PLUGINS: dict[str, Plugin] = {
+    plugin.name: plugin
+    for plugin in (
+        Plugin(
+            name="photoshop",
+            title="Photoshop",
+            folder="photoshop-uxp",
+            suffix=".ccx",
+            contents=_photoshop_contents,
+            install=_install_in_photoshop,
+        ),
+    )
+}

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+import stat
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from bridge import __version__, plugins
+from bridge.config import DEFAULT_PORT, PORTS_TRIED, bundled
+from bridge.errors import InvalidRequest, OutputError, PluginNotInstalled
+from tests.cli.conftest import Type, home, type_  # noqa: F401 - fixtures
+
+MANIFEST = json.loads((bundled("plugins") / "photoshop-uxp" / "manifest.json").read_text(encoding="utf-8"))
+
+
+def _installer(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Stands in for Adobe's installer, which is found by its place."""
+    command = folder / "installer.py"
+    command.write_text(script)
+    monkeypatch.setattr(plugins, "adobe_installers", lambda: [(sys.executable, str(command), "--install")])
+
+
+def test_a_package_is_an_ordinary_zip_that_adobe_takes(tmp_path: Path) -> None:
+    path = plugins.package("photoshop", tmp_path / "new folder")
+    assert path.name == f"gpen-enhance-photoshop-{__version__}.ccx"
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        names = archive.namelist()
+        assert "manifest.json" in names
+        for entry in archive.infolist():
+            assert stat.S_IMODE(entry.external_attr >> 16) == 0o644
+            assert entry.date_time == (1980, 1, 1, 0, 0, 0)
+        assert json.loads(archive.read("manifest.json")) == MANIFEST
+    assert names == sorted(names)
+    assert not any(part.startswith(".") for name in names for part in name.split("/"))
+    assert b"\\" not in path.read_bytes()[path.read_bytes().index(b"PK\1\2") :]  # the raw directory
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_packages_are_the_same_bytes_each_time(tmp_path: Path) -> None:
+    first, second = (plugins.package("photoshop", tmp_path / name) for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_everything_that_the_manifest_names_is_in_the_package(tmp_path: Path) -> None:
+    with zipfile.ZipFile(plugins.package("photoshop", tmp_path)) as archive:
+        names = set(archive.namelist())
+    assert MANIFEST["main"] in names
+    icons = MANIFEST["icons"] + [icon for entry in MANIFEST["entrypoints"] for icon in entry.get("icons", [])]
+    assert icons
+    for icon in icons:
+        for scale in icon["scale"]:
+            name = icon["path"] if scale == 1 else icon["path"].replace(".png", f"@{scale}x.png")
+            assert name in names
+
+
+def test_the_manifest_asks_for_the_least() -> None:
+    assert MANIFEST["version"] == __version__
+    assert all(0 <= int(part) <= 99 for part in MANIFEST["version"].split("."))
+    assert MANIFEST["requiredPermissions"] == {
+        "localFileSystem": "plugin",
+        "network": {
+            "domains": [f"http://127.0.0.1:{DEFAULT_PORT + number}" for number in range(PORTS_TRIED)]
+        },
+    }
+    assert "featureFlags" not in MANIFEST
+
+
+def test_a_bridge_elsewhere_makes_a_second_plug_in(tmp_path: Path) -> None:
+    path = plugins.package("photoshop", tmp_path, bridge="http://192.168.1.20:17860/")
+    assert "studio" in path.name
+    with zipfile.ZipFile(path) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    assert manifest["id"] != MANIFEST["id"]
+    assert 3 <= len(manifest["name"]) <= 45
+    domains = manifest["requiredPermissions"]["network"]["domains"]
+    own = MANIFEST["requiredPermissions"]["network"]["domains"]
+    assert domains == ["http://192.168.1.20:17860", *own]
+    changed = {"id", "name", "requiredPermissions"}
+    assert {key for key in MANIFEST if manifest[key] != MANIFEST[key]} == changed
+
+
+@pytest.mark.parametrize(
+    "address", ["studio", "ftp://studio:1", "http://studio", "http://s:x", "http://s:1/a"]
+)
+def test_an_address_that_photoshop_would_not_match_is_refused(tmp_path: Path, address: str) -> None:
+    with pytest.raises(InvalidRequest, match="not the address"):
+        plugins.package("photoshop", tmp_path, bridge=address)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="file"):
+        plugins.package("photoshop", tmp_path / "file")
+    with pytest.raises(InvalidRequest, match="gimp"):
+        plugins.package("gimp", tmp_path)
+
+
+def test_without_adobes_installer_it_says_what_to_double_click(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugins, "adobe_installers", lambda: [(str(tmp_path / "missing"), "/install")])
+    came_to = plugins.install("photoshop", tmp_path)
+    assert not came_to.done
+    assert str(came_to.path) in came_to.next_step
+    assert came_to.path.is_file()
+
+
+def test_adobes_installer_is_run_on_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = f"import sys; open({str(tmp_path / 'told')!r}, 'w').write(' '.join(sys.argv[1:]))"
+    _installer(tmp_path, monkeypatch, script)
+    came_to = plugins.install("photoshop", tmp_path)
+    assert came_to.done
+    assert (tmp_path / "told").read_text() == f"--install {came_to.path}"
+
+
+def test_what_adobes_installer_says_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _installer(tmp_path, monkeypatch, "import sys; print('no host application'); sys.exit(160)")
+    with pytest.raises(PluginNotInstalled, match=r"status 160.*no host application") as caught:
+        plugins.install("photoshop", tmp_path)
+    assert "Double-click" in caught.value.hint
+
+
+@pytest.mark.parametrize(("system", "word"), [("win32", "/install"), ("darwin", "--install")])
+def test_where_adobes_installer_lies(system: str, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    ((program, *words),) = plugins.adobe_installers()
+    assert "UPI" in program
+    assert words == [word]
+
+
+def test_typed(type_: Type, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811 - the fixtures
+    monkeypatch.setattr(plugins, "adobe_installers", list)
+    said = type_("plugins", "package", "photoshop", "-o", tmp_path, "--json")
+    assert Path(said.json["path"]).is_file()
+    assert "Wrote" in type_("plugins", "package", "photoshop", "-o", tmp_path).out
+    said = type_("plugins", "install", "photoshop", "--json")
+    assert (said.status, said.json["done"]) == (0, False)
+    assert Path(said.json["path"]).parent == home / "plugins"
+    assert "Double-click" in type_("plugins", "install", "photoshop").out
+    assert type_("plugins", "package", "gimp").status == 2
+    refused = type_("plugins", "package", "photoshop", "--bridge", "nonsense", "--json")
+    assert (refused.status, refused.json["error"]["code"]) == (1, "invalid_request")
