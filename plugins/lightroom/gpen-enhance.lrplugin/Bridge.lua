@@ -141,9 +141,9 @@ end
 
 -- --- one picture on one request (previews) -----------------------------------
 
-function Bridge:enhanceFrame(bytes, question, requestId)
+function Bridge:frame(path, bytes, question, requestId)
     local payload = { name = "image", kind = "file", media_type = "image/tiff", content = bytes }
-    local answer, problem = self:send("POST", "/v1/enhance", {
+    local answer, problem = self:send("POST", path, {
         body = Protocol.encodeFrame(question, { payload }),
         contentType = Protocol.MEDIA_TYPE,
         headers = requestId and { ["GPEN-Request-Id"] = requestId },
@@ -155,15 +155,22 @@ function Bridge:enhanceFrame(bytes, question, requestId)
     return frame
 end
 
+--- The faces of an image file, the largest first: { faces =, width =, height =, ... }.
+function Bridge:faces(bytes)
+    local frame, problem = self:frame("/v1/faces", bytes, {})
+    if not frame then return nil, problem end
+    return frame.message
+end
+
 --- An image file in, raw pixels out.
 -- @return the decoded frame: message has the faces, the payload `image` the pixels.
 function Bridge:enhancePixels(bytes, question, requestId)
-    return self:enhanceFrame(bytes, question, requestId)
+    return self:frame("/v1/enhance", bytes, question, requestId)
 end
 
 --- An image file in, the bytes of an enhanced image file out.
 function Bridge:enhanceFile(bytes, question, requestId)
-    local frame, problem = self:enhanceFrame(bytes, question, requestId)
+    local frame, problem = self:frame("/v1/enhance", bytes, question, requestId)
     if not frame then return nil, problem end
     local image = Protocol.payload(frame, "image")
     if not image then return nil, { code = "frame_malformed" } end

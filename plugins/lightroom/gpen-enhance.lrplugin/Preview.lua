@@ -7,6 +7,7 @@ local LrTasks = import "LrTasks"
 
 local Crop = require "Crop"
 local Files = require "Files"
+local Json = require "Json"
 local Log = require "Log"
 local Messages = require "Messages"
 local Protocol = require "Protocol"
@@ -94,21 +95,25 @@ function Preview:prepare()
     path, problem = Renderer.outcome(ticket)
     if not path then return nil, problem end
     self:tell(LOC "$$$/GPEN/Preview/Looking=Looking for faces^.")
+    local bytes = Files.read(path)
+    local found
+    found, problem = self.bridge:faces(bytes)
+    if not found then return nil, problem end
     local frame
-    frame, problem = self.bridge:enhancePixels(Files.read(path), { params = NOTHING, output = { format = "frame" } })
+    frame, problem = self.bridge:enhancePixels(bytes, { params = NOTHING, output = { format = "frame" } })
     if not frame then return nil, problem end
-    return self:cutOut(frame)
+    return self:cutOut(frame, found.faces[1])
 end
 
-function Preview:cutOut(frame)
-    local image, face = Protocol.payload(frame, "image"), frame.message.faces[1]
+function Preview:cutOut(frame, face)
+    local image = Protocol.payload(frame, "image")
     if not image or image.depth ~= "u8" or image.channels ~= 3 then return nil, { code = "pixels_unsupported" } end
     -- Without a face the middle of the picture shows at least denoise and sharpen.
     local box = face and face.box or { image.width * 0.35, image.height * 0.35, image.width * 0.65, image.height * 0.65 }
     local left, top, width, height = Crop.around(box, image.width, image.height, LEAST_CROP)
     local pixels = Crop.cut(image.content, image.width, left, top, width, height)
     self.crop = Crop.tiff(pixels, width, height)
-    self.faces = { face and Crop.moved(face, left, top) }
+    self.faces = Json.array { face and Crop.moved(face, left, top) }
     self.hasFace = face ~= nil
     local before, problem = self:picture(NOTHING)
     if not before then return nil, problem end

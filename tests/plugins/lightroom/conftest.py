@@ -126,6 +126,6 @@ def host(world: World) -> Iterator[Host]:
     """The program, which must have come to its end without errors of its own."""
     running = Host(world)
     yield running
-    assert running.failures == []
+    assert not running.failures, "\n".join(running.failures)
     if not running.kernel[b"dead"]:
         running.quit()

@@ -10,7 +10,10 @@ local K = { tasks = {}, gate = nil, dead = false }
 function K.pcall(f, ...)
     local co = coroutine.create(f)
     local function step(fine, ...)
-        if not fine then return false, ... end
+        if not fine then
+            K.trace = K.trace or debug.traceback(co)
+            return false, ...
+        end
         if coroutine.status(co) == "dead" then return true, ... end
         return step(coroutine.resume(co, coroutine.yield(...)))
     end
@@ -30,18 +33,20 @@ function K.spawn(name, f, quiet)
 end
 
 -- Resume every task that is due. Returns how many live, and when the next one is due (nil: at once).
-function K.step()
+local function step()
     local alive, soonest, busy = {}, nil, false
     local current = K.tasks
     K.tasks = {}
     for _, task in ipairs(current) do
         if K.dead then break end
         if task.at <= py.now() then
-            K.current = task
+            K.current, K.trace = task, nil
             local fine, what, value = coroutine.resume(task.co)
             K.current = nil
             if not fine then
-                if not K.dead and not K.isCanceled(what) and not task.quiet then py.task_failed(task.name, tostring(what)) end
+                if not K.dead and not K.isCanceled(what) and not task.quiet then
+                    py.task_failed(task.name, tostring(what) .. "\n" .. (K.trace or debug.traceback(task.co)))
+                end
             elseif coroutine.status(task.co) ~= "dead" then
                 task.at = what == "at" and value or 0
                 if what == "poll" then task.at = py.now() + 0.02 end
@@ -59,6 +64,12 @@ function K.step()
     end
     return #alive, not busy and soonest or nil
 end
+
+-- On a coroutine of its own: what Python does to tables inside a callback happens on the main stack, whose
+-- top frame must be empty for it (lupa counts results from the bottom of the frame).
+K.step = coroutine.wrap(function()
+    while true do coroutine.yield(step()) end
+end)
 
 -- --- errors ------------------------------------------------------------------
 
