@@ -177,6 +177,61 @@ function Bridge:enhanceFile(bytes, question, requestId)
     return image.content
 end
 
+-- --- batches -----------------------------------------------------------------
+
+local function itemPath(job, number)
+    return "/v1/jobs/" .. job .. "/items/" .. string.format("%d", number)
+end
+
+--- Send a file that the bridge cannot reach by a path: { upload = id }.
+function Bridge:upload(path, fileName)
+    local answer, problem = self:exchange(function(endpoint)
+        return self.options.upload(endpoint.url .. "/v1/uploads", path, {
+            headers = headersFor(endpoint), fileName = fileName, timeout = PICTURE_SECONDS,
+        })
+    end)
+    if not answer then return nil, problem end
+    local content = Json.decode(answer.body)
+    if not Json.isObject(content) or not content.upload then return nil, foreign(answer.status) end
+    return content
+end
+
+--- Make a job. The same message under the same key gives the job that is there.
+function Bridge:createJob(message, key)
+    return self:ask("POST", "/v1/jobs", message, { headers = { ["Idempotency-Key"] = key } })
+end
+
+--- Add pictures to a job; a ref that it has already is left alone.
+function Bridge:addItems(job, items)
+    return self:ask("POST", "/v1/jobs/" .. job .. "/items", { items = items })
+end
+
+--- A page of a job's items: { items =, next = number or absent }.
+function Bridge:items(job, after)
+    return self:ask("GET", "/v1/jobs/" .. job .. "/items?limit=500" .. (after and "&after=" .. after or ""))
+end
+
+--- How one picture of a job stands.
+function Bridge:item(job, number) return self:ask("GET", itemPath(job, number)) end
+
+--- The bytes of a finished result.
+function Bridge:result(job, number)
+    local answer, problem = self:send("GET", itemPath(job, number) .. "/result", { timeout = PICTURE_SECONDS })
+    if not answer then return nil, problem end
+    return answer.body
+end
+
+--- Say that a result was written back.
+function Bridge:acknowledge(job, number) return self:ask("POST", itemPath(job, number) .. "/ack", {}) end
+
+--- Stop the work on one picture.
+function Bridge:cancelItem(job, number) return self:ask("POST", itemPath(job, number) .. "/cancel", {}) end
+
+--- Tell what a person thinks of a result: "accepted" or "rejected".
+function Bridge:review(job, number, verdict)
+    return self:ask("POST", itemPath(job, number) .. "/review", { verdict = verdict })
+end
+
 --- Stop a request of ours.
 function Bridge:cancelRequest(requestId)
     return self:ask("POST", "/v1/requests/" .. requestId .. "/cancel", {})

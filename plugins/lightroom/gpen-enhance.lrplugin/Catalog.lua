@@ -107,11 +107,11 @@ end
 
 -- Raw and formatted values of a photo by key, as WriteBack.lua compares them.
 local function metadataOf(photo)
-    local values = {}
-    for _, key in ipairs(WriteBack.TEXTS) do values[key] = photo:getFormattedMetadata(key) end
-    for _, key in ipairs(WriteBack.VALUES) do values[key] = photo:getRawMetadata(key) end
-    for _, key in ipairs { "colorNameForLabel", "dateTimeOriginal", "dateTimeOriginalISO8601", "keywords" } do
-        values[key] = photo:getRawMetadata(key)
+    local keys = { "colorNameForLabel", "dateTimeOriginal", "dateTimeOriginalISO8601", "keywords" }
+    for _, key in ipairs(WriteBack.VALUES) do table.insert(keys, key) end
+    local values = active():batchGetRawMetadata({ photo }, keys)[photo]
+    for key, text in pairs(active():batchGetFormattedMetadata({ photo }, WriteBack.TEXTS)[photo]) do
+        values[key] = text
     end
     return values
 end

@@ -14,8 +14,9 @@ local function tellBridge(verdicts)
     if not bridge:health() then return end
     for verdict, results in pairs(verdicts) do
         for _, result in ipairs(results) do
-            if result.jobId and result.jobId ~= "" then
-                local fine, problem = bridge:review(result.jobId, verdict)
+            local job, number = (result.jobId or ""):match("^(.+)/(%d+)$")
+            if job then
+                local fine, problem = bridge:review(job, tonumber(number), verdict)
                 if not fine then Log.info("no review of", result.jobId, problem.code) end
             end
         end

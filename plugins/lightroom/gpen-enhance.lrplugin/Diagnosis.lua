@@ -52,7 +52,9 @@ local function bridgeLines(add)
     for _, reason in ipairs(ready.reasons or {}) do add(tostring(reason.code) .. ": " .. tostring(reason.detail)) end
     local can = bridge:capabilities()
     for _, checkpoint in ipairs(can and can.checkpoints or {}) do
-        add(LOC("$$$/GPEN/Diagnosis/Checkpoint=Checkpoint ^1 on ^2", checkpoint.name, tostring(can.device)))
+        if checkpoint.installed then
+            add(LOC("$$$/GPEN/Diagnosis/Checkpoint=Checkpoint ^1 on ^2", checkpoint.name, tostring(can.device)))
+        end
     end
 end
 

@@ -93,7 +93,9 @@ function DialogModel:loadState(bridge)
         return
     end
     local names = {}
-    for _, checkpoint in ipairs(can.checkpoints) do table.insert(names, checkpoint.name) end
+    for _, checkpoint in ipairs(can.checkpoints) do
+        if checkpoint.installed then table.insert(names, checkpoint.name) end
+    end
     self.properties.checkpointItems = Controls.checkpointItems(names)
     self.properties.bridgeState = LOC("$$$/GPEN/Bridge/State=Bridge ^1: ^2 on ^3, ^4 in the queue", can.version,
         table.concat(names, ", "), tostring(can.device), stats and stats.in_flight or 0)

@@ -22,6 +22,9 @@ local Workspace = require "Workspace"
 
 local EnhanceCommand = {}
 
+-- Somebody waits for so few: they go before every batch.
+local FEW = 3
+
 local TITLE = LOC "$$$/GPEN/Name=GPEN Enhance"
 
 --- Tell what went wrong before anything was begun, with what to do.
@@ -84,6 +87,22 @@ local function newItems(accepted, runFolder, runId)
     return items
 end
 
+local function newRun(job, root)
+    local first, health = job.accepted[1], job.bridge:health()
+    return {
+        id = Workspace.newRunId(),
+        catalog = Catalog.path(),
+        root = root,
+        settings = job.settings,
+        preset = job.settings.preset,
+        parameters = Settings.parameters(job.settings),
+        output = Settings.output(job.settings),
+        name = Files.leaf(first.fact.folder),
+        priority = #job.accepted <= FEW and "interactive" or "batch",
+        bridgeVersion = health and health.version,
+    }
+end
+
 -- Render from the catalogue, each photo into its own folder.
 local function fromCatalog(settings)
     return function(item)
@@ -101,7 +120,7 @@ function EnhanceCommand.execute(job)
     if not endpoint then return nil, problem end
     local journal = job.journal or Workspace.journal()
     local root = Workspace.root(endpoint)
-    local run = job.run or { id = Workspace.newRunId(), catalog = Catalog.path(), settings = job.settings, root = root }
+    local run = job.run or newRun(job, root)
     local runFolder = Workspace.runFolder(run.root, run.id)
     local items = job.items or newItems(job.accepted, runFolder, run.id)
     local begun, whyNot = journal:begin(run)

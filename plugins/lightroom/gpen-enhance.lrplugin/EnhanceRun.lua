@@ -33,13 +33,17 @@ local STEPS = {
 -- Steps after which the work of the bridge exists and must not be lost to a passing trouble.
 local PRECIOUS = { submitted = true, fetched = true, added = true, described = true }
 
+-- A file that was cut short on its way is worth a second render.
+local RENDER_AGAIN = { image_truncated = true, image_unreadable = true, render_empty = true }
+
 local Run = {}
 Run.__index = Run
 
+-- `outcome`: done, failed, pending, cancelled; or written: done, but for the bridge's knowing.
 function Run:settle(item, outcome, problem)
     self.active[item] = nil
     self.settled = self.settled + 1
-    table.insert(self.outcomes[outcome], { item = item, problem = problem })
+    table.insert(self.outcomes[outcome == "written" and "done" or outcome], { item = item, problem = problem })
     if outcome == "done" then
         self.effects.forget(item)
     elseif outcome ~= "pending" then
@@ -70,6 +74,11 @@ function Run:trouble(item, problem)
     if problem.code == "bridge_unreachable" or problem.code == "timed_out" or problem.code == "not_ready" then
         return self:bridgeIsSilent(item, problem)
     end
+    if RENDER_AGAIN[problem.code] and not item.again then
+        item.again, item.step = true, nil
+        self.active[item] = 0
+        return self.effects.render(item)
+    end
     local tries = (self.tries[item] or 0) + 1
     self.tries[item] = tries
     if problem.code == "busy" then tries = 1 end
@@ -83,7 +92,8 @@ end
 -- Take an item as far as it goes without waiting.
 function Run:advance(item)
     repeat
-        local step, problem = STEPS[item.step or "waiting"](item, self.effects)
+        local fine, step, problem = self.effects.pcall(STEPS[item.step or "waiting"], item, self.effects)
+        if not fine then step, problem = nil, { code = "internal", detail = tostring(step) } end
         if not step then return self:trouble(item, problem) end
         if step ~= "wait" or item.step == "submitted" then self.silentSince = nil end
         if step == "wait" then
@@ -112,12 +122,16 @@ function Run:renderAhead()
 end
 
 function Run:cancel()
-    for item in pairs(self.active) do
-        -- In the catalog already: two short gates finish it, and half a result would be worse.
-        if item.step == "added" or item.step == "described" then self:advance(item) end
-    end
-    for item in pairs(self.active) do
-        self:settle(item, (item.step == "added" or item.step == "described") and "pending" or "cancelled")
+    local active = {}
+    for item in pairs(self.active) do active[#active + 1] = item end
+    table.sort(active, function(one, other) return one.index < other.index end)
+    for _, item in ipairs(active) do
+        -- In the catalog already: a short gate finishes it, and half a result would be worse.
+        if item.step == "added" then self:advance(item) end
+        if self.active[item] then
+            local isWritten = item.step == "described"
+            self:settle(item, isWritten and "written" or item.step == "added" and "pending" or "cancelled")
+        end
     end
     for index = self.next, #self.items do
         self:settle(self.items[index], "cancelled")
@@ -132,7 +146,7 @@ end
 --   submit(item) -> "submitted" | nil, problem; poll(item) -> "fetched" | "wait" | nil, problem;
 --   add(item) -> "added"; describe(item) -> "described"; acknowledge(item) -> "acknowledged";
 --   record(item) -> true | nil, problem; forget(item); abandon(item), neither waits;
---   reconnect(), isCanceled(), progress(settled, total, outcomes), now(), sleep(seconds), log(...).
+--   pcall(f, ...), which may be yielded through; reconnect(), isCanceled(), progress(settled, total, outcomes), now(), sleep(seconds), log(...).
 -- @param options { window = number }
 -- @return { done, failed, pending, cancelled: lists of { item, problem }; wasCanceled }.
 function EnhanceRun.run(items, effects, options)

@@ -24,6 +24,8 @@ function Enhancement.run(bridge, settings, output)
         preset = settings.preset,
         parameters = Settings.parameters(settings),
         output = output,
+        name = LOC "$$$/GPEN/Filter/Job=Export from Lightroom",
+        priority = "batch",
     }
 end
 
@@ -52,9 +54,8 @@ end
 --- Enhance the rendered picture of an item.
 -- @return the path of the result in the item's work folder, to be moved away; or nil and a problem.
 function Enhancement.one(bridge, run, item, isCanceled)
-    local job, problem = patiently(isCanceled, function() return Courier.submit(bridge, run, item) end)
-    if not job then return nil, problem end
-    item.job = job
+    local fine, problem = patiently(isCanceled, function() return Courier.submit(bridge, run, item) end)
+    if not fine then return nil, problem end
     while true do
         local state, whyNot = patiently(isCanceled, function() return Courier.look(bridge, item) end)
         if not state then return nil, whyNot end

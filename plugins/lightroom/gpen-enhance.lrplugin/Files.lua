@@ -136,6 +136,13 @@ function Files.place(source, target)
     return nil, problem(why)
 end
 
+--- Whether a file of `bytes` bytes was brought to its place before a crash; finishes what the crash interrupted.
+function Files.wasPlaced(target, bytes)
+    local part = target .. ".part"
+    if not Files.exists(target) and Files.size(part) == bytes then return LrFileUtils.move(part, target) and true end
+    return Files.size(target) == bytes
+end
+
 --- Move a file to the system's trash.
 function Files.trash(path)
     return LrFileUtils.moveToTrash(path)

@@ -49,6 +49,8 @@ function Report.headline(outcomes, left)
     if outcomes.wasCanceled then
         text = LOC("$$$/GPEN/Summary/Cancelled=Cancelled: ^1 of ^2 photos were finished.", done,
             done + failed + #outcomes.pending + #outcomes.cancelled)
+    elseif done == 1 then
+        text = LOC "$$$/GPEN/Summary/One=One photo enhanced."
     else
         text = LOC("$$$/GPEN/Summary/Done=^1 photos enhanced.", done)
     end

@@ -19,13 +19,15 @@ local RunEffects = {}
 
 local RESTART_SECONDS = 60
 
--- Names that runs have chosen and not yet written: two runs may go on at once.
+-- Paths that runs have chosen, by their lower-case form: two runs may go on at once, and names that differ by
+-- case only would be one file on most disks. { path =, isPending = not yet written }
 local claimed = {}
 
 local function isTaken(folder)
     return function(name)
         local path = Files.child(folder, name)
-        return claimed[path:lower()] or Files.exists(path)
+        local claim = claimed[path:lower()]
+        return Files.exists(path) or (claim and (claim.isPending or Files.exists(claim.path))) or false
     end
 end
 
@@ -53,7 +55,7 @@ local function chooseTarget(settings, item)
     end
     local name = Naming.free(RunEffects.stemFor(settings, item), extension, isTaken(item.folder))
     local path = Files.child(item.folder, name)
-    claimed[path:lower()] = true
+    claimed[path:lower()] = { path = path, isPending = true }
     return path
 end
 
@@ -81,6 +83,7 @@ function RunEffects.new(host)
     function effects.now() return LrDate.currentTime() end
 
     effects.sleep = LrTasks.sleep
+    effects.pcall = LrTasks.pcall
 
     local function await(f, ...) return Tasks.await(effects.isCanceled, f, ...) end
 
@@ -97,15 +100,16 @@ function RunEffects.new(host)
     end
 
     function effects.submit(item)
-        local job, problem = await(Courier.submit, bridge, run, item)
-        if not job then return nil, problem end
-        item.job = job
+        local fine, problem = await(Courier.submit, bridge, run, item)
+        if not fine then return nil, problem end
         return "submitted"
     end
 
     function effects.poll(item)
         -- Placed just before a crash: the name was recorded, and the file has left the work folder.
-        if item.fetching and Files.isFile(item.path) and not Courier.isFetched(item) then return "fetched" end
+        if item.fetching and not Courier.isFetched(item) and Files.wasPlaced(item.path, item.bytes) then
+            return "fetched"
+        end
         local state, problem = await(Courier.look, bridge, item)
         if not state then return nil, problem end
         if state ~= "done" then return "wait" end
@@ -117,7 +121,7 @@ function RunEffects.new(host)
         if not recorded then return nil, unrecorded end
         local placed, unplaced = placeResult(item, fetched)
         if not placed then return nil, unplaced end
-        claimed[item.path:lower()] = nil
+        claimed[item.path:lower()] = { path = item.path }
         return "fetched"
     end
 
@@ -141,11 +145,11 @@ function RunEffects.new(host)
             collection = settings.collect and LOC "$$$/GPEN/Collection=GPEN Enhanced" or nil,
             properties = {
                 sourceUuid = item.uuid,
-                jobId = item.job,
+                jobId = item.job .. "/" .. string.format("%d", item.number),
                 preset = settings.preset,
                 parameters = Settings.fingerprint(settings),
                 checkpoint = item.checkpoint or "",
-                bridgeVersion = item.bridgeVersion or "",
+                bridgeVersion = run.bridgeVersion or "",
                 sourceEdits = item.edits,
                 verdict = "open",
             },

@@ -6,6 +6,7 @@ the program in it, and can be killed. What the SDK does not have, a plug-in cann
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 import threading
@@ -32,7 +33,7 @@ PLUGIN_ID = "org.gpen-enhance.lightroom"
 SDK = Path(__file__).parent / "sdk"
 COCOA_EPOCH = 978307200
 SPEED = 20.0
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 Person = Callable[["Dialog"], Generator[float, None, str]]
 
@@ -74,6 +75,18 @@ class World:
         self.catalog.photos[photo.uuid] = photo
         self.catalog.selected.append(photo.uuid)
         return photo
+
+    def results(self) -> list[Photo]:
+        """What the plug-in has added to the catalogue, in that order."""
+        return [photo for uuid, photo in self.catalog.photos.items() if uuid.startswith("UUID-R")]
+
+    def leftovers(self) -> list[str]:
+        """Files that a run which has ended must not leave: rendered, fetched, recorded."""
+        places = [self.bridge_home / "exchange", self.bridge_home / "lightroom", self.root / "temp"]
+        found = [path for place in places for path in place.rglob("*") if path.is_file()]
+        found += [path for path in self.root.rglob("*.part") if "outputs" not in path.parts]
+        found += [path for path in (self.bridge_home / "exchange").glob("lightroom-*")]
+        return sorted(str(path.relative_to(self.root)) for path in found)
 
     def virtual_copy(self, master: Photo, name: str = "Copy 1") -> Photo:
         """A virtual copy: the master's file, its own edits."""
@@ -594,6 +607,7 @@ class Host:
         self.world.catalog.set_raw(uuid, key, value)
         return None
 
+    @functools.cached_property
     def declared(self) -> dict[str, dict[str, Any]]:
         """The fields of the metadata provider by id."""
         provider = self.from_lua(self.script("MetadataDefinition"))
@@ -603,7 +617,7 @@ class Host:
         return self.world.catalog.photos[uuid].properties.get(name) if plugin == PLUGIN_ID else None
 
     def _set_property(self, uuid: str, name: str, value: Any) -> str | None:
-        entry = self.declared().get(name)
+        entry = self.declared.get(name)
         if entry is None:
             return f"no metadata field {name} is declared"
         if value is not None and not isinstance(value, str):
@@ -627,7 +641,7 @@ class Host:
             return None, f"addPhoto: unsupported {path}"
         if catalog.find_path(path, True):
             return None, f"addPhoto: {path} is in the catalog already"
-        photo = Photo(catalog.new_id("UUID"), path, format="TIFF" if path.endswith("tif") else "JPG")
+        photo = Photo(catalog.new_id("UUID-R"), path, format="TIFF" if path.endswith("tif") else "JPG")
         catalog.add_photo(photo, stack_with, position)
         return photo.uuid, None
 

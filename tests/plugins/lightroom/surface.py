@@ -76,11 +76,11 @@ PROPERTIES: dict[str, str] = {
 
 RAW = frozenset(
     "uuid path isVideo isVirtualCopy masterPhoto fileFormat smartPreviewInfo rating colorNameForLabel "
-    "pickStatus gps gpsAltitude keywords dimensions croppedDimensions width height dateTimeOriginal "
+    "pickStatus gps gpsAltitude copyrightState keywords dimensions croppedDimensions width height dateTimeOriginal "
     "dateTimeOriginalISO8601 lastEditTime isInStackInFolder stackPositionInFolder".split()
 )
 FORMATTED = frozenset(
-    "fileName copyName title caption copyright copyrightState label creator creatorEmail creatorUrl "
+    "fileName copyName title caption copyright label creator creatorEmail creatorUrl "
     "headline rightsUsageTerms copyrightInfoUrl location city stateProvince country isoCountryCode "
     "instructions jobIdentifier provider source dateCreated dateTimeOriginal folderName".split()
 )

@@ -7,6 +7,7 @@ import re
 import threading
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,6 +53,7 @@ class Wire:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
+        self._threads = ThreadPoolExecutor(8)
         self.exchanges: list[Exchange] = []
         self.faults: list[Fault] = []
 
@@ -70,7 +72,7 @@ class Wire:
             self._fail(exchange, fault)
         else:
             lost = fault is not None
-            threading.Thread(target=self._send, args=(exchange, parts.netloc, lost), daemon=True).start()
+            self._threads.submit(self._send, exchange, parts.netloc, lost)
         return len(self.exchanges) - 1
 
     def _fault(self, exchange: Exchange) -> Fault | None:
