@@ -158,6 +158,11 @@ function Catalog.describeResult(uuid, wish)
     end)
 end
 
+--- Whether a file is in the catalogue.
+function Catalog.has(path)
+    return active():findPhotoByPath(path, false) ~= nil
+end
+
 --- Mark an earlier result as rejected, so that *Collect rejected results* finds it.
 function Catalog.reject(uuid)
     local photo = Catalog.photo(uuid)

@@ -10,6 +10,7 @@ local Json = require "Json"
 local Log = require "Log"
 local Prefs = require "Prefs"
 local Protocol = require "Protocol"
+local Tasks = require "Tasks"
 
 local Connection = {}
 
@@ -106,7 +107,7 @@ function Connection.start(bridge, isCanceled)
     local waited = 0
     while waited < START_SECONDS do
         if isCanceled() then return nil, { code = "cancelled" } end
-        local health, problem = bridge:health()
+        local health, problem = Tasks.await(isCanceled, bridge.health, bridge)
         if health then return true end
         if problem.code ~= "bridge_unreachable" and problem.code ~= "timed_out" then return nil, problem end
         LrTasks.sleep(LOOK_SECONDS)
@@ -120,7 +121,7 @@ end
 -- @return the bridge; or nil and a problem.
 function Connection.open(isCanceled)
     local bridge = Connection.bridge()
-    local health, problem = bridge:health()
+    local health, problem = Tasks.await(isCanceled, bridge.health, bridge)
     if health then return bridge end
     local isAway = problem.code == "bridge_unreachable" or problem.code == "timed_out"
     if not isAway or remote() then return nil, problem end

@@ -48,8 +48,9 @@ end
 
 --- Hand the rendered picture over.
 -- @param run { id =, preset =, parameters =, output =, root =, name =, priority =; job = once there is one }
+-- @param keepJob function(run) -> true, or nil and a problem: remembers run.job before anything else is done.
 -- @return true, with item.job and item.number filled in; or nil and a problem.
-function Courier.submit(bridge, run, item)
+function Courier.submit(bridge, run, item, keepJob)
     local source, problem = sourceOf(bridge, run, item)
     if not source then return nil, problem end
     local ref = item.uuid .. (item.again and "-again" or "")
@@ -73,6 +74,8 @@ function Courier.submit(bridge, run, item)
         }, run.id .. "-" .. item.index)
         if not job then return nil, whyNot end
         run.job = job.job
+        local kept, unkept = keepJob(run)
+        if not kept then return nil, unkept end
     end
     -- It is behind the last one, unless a crash came between giving and recording.
     local number, lost = numberOf(bridge, run.job, ref, run.lastNumber)
@@ -125,7 +128,7 @@ end
 -- @return its path; or nil and a problem.
 function Courier.fetch(bridge, item)
     local path = waiting(item)
-    if Courier.isFetched(item) then return path end
+    if Files.wasPlaced(path, item.bytes) then return path end
     if not Files.makeFolder(item.work) then return nil, { code = "disk_full", detail = item.work, retryable = true } end
     local endpoint, problem = bridge:endpoint()
     if not endpoint then return nil, problem end

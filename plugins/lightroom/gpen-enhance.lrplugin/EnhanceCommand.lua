@@ -18,6 +18,7 @@ local Renderer = require "Renderer"
 local Report = require "Report"
 local RunEffects = require "RunEffects"
 local Settings = require "Settings"
+local Tasks = require "Tasks"
 local Workspace = require "Workspace"
 
 local EnhanceCommand = {}
@@ -87,8 +88,10 @@ local function newItems(accepted, runFolder, runId)
     return items
 end
 
-local function newRun(job, root)
-    local first, health = job.accepted[1], job.bridge:health()
+local function newRun(job, root, progress)
+    local first, health = job.accepted[1], Tasks.await(function() return progress:isCanceled() end, function()
+        return job.bridge:health()
+    end)
     return {
         id = Workspace.newRunId(),
         catalog = Catalog.path(),
@@ -118,20 +121,22 @@ end
 function EnhanceCommand.execute(job)
     local endpoint, problem = job.bridge:endpoint()
     if not endpoint then return nil, problem end
+    local progress = job.progress or LrProgressScope { title = TITLE, functionContext = job.context }
     local journal = job.journal or Workspace.journal()
     local root = Workspace.root(endpoint)
-    local run = job.run or newRun(job, root)
+    local run = job.run or newRun(job, root, progress)
     local runFolder = Workspace.runFolder(run.root, run.id)
     local items = job.items or newItems(job.accepted, runFolder, run.id)
-    local begun, whyNot = journal:begin(run)
-    if not begun then return nil, whyNot end
+    if not job.run then
+        local begun, whyNot = journal:begin(run, items)
+        if not begun then return nil, whyNot end
+    end
     Workspace.setUnderWay(run.id, true)
     job.context:addCleanupHandler(function()
         Workspace.setUnderWay(run.id, false)
         journal:finish(run)
-        if #Files.list(runFolder) == 0 then Files.delete(runFolder) end
+        Files.removeIfEmpty(runFolder)
     end)
-    local progress = job.progress or LrProgressScope { title = TITLE, functionContext = job.context }
     local outcomes = EnhanceRun.run(items, RunEffects.new {
         run = run,
         journal = journal,
@@ -148,8 +153,7 @@ end
 function EnhanceCommand.summarise(outcomes, left)
     local lines = Report.details(outcomes, left)
     for _, line in ipairs(lines) do Log.info(line) end
-    if #outcomes.done == 0 and #lines == 0 then return end
-    if #lines == 0 and #outcomes.done == 1 then
+    if #lines == 0 and (#outcomes.done == 1 or outcomes.wasCanceled) then
         return LrDialogs.showBezel(Report.headline(outcomes, left))
     end
     local verb = LrDialogs.confirm(Report.headline(outcomes, left), Report.text(lines),

@@ -51,10 +51,13 @@ local function patiently(isCanceled, f)
     end
 end
 
+-- An export is not resumed: the host asks for the file anew.
+local function nowhere() return true end
+
 --- Enhance the rendered picture of an item.
 -- @return the path of the result in the item's work folder, to be moved away; or nil and a problem.
 function Enhancement.one(bridge, run, item, isCanceled)
-    local fine, problem = patiently(isCanceled, function() return Courier.submit(bridge, run, item) end)
+    local fine, problem = patiently(isCanceled, function() return Courier.submit(bridge, run, item, nowhere) end)
     if not fine then return nil, problem end
     while true do
         local state, whyNot = patiently(isCanceled, function() return Courier.look(bridge, item) end)

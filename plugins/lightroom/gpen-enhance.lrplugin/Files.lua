@@ -68,6 +68,11 @@ function Files.delete(path)
     return LrFileUtils.delete(path)
 end
 
+--- Delete a folder if nothing is left in it.
+function Files.removeIfEmpty(folder)
+    if LrFileUtils.exists(folder) == "directory" and #Files.list(folder) == 0 then LrFileUtils.delete(folder) end
+end
+
 --- Delete a folder with all that lies in it.
 function Files.removeTree(folder)
     for _, name in ipairs(Files.list(folder)) do

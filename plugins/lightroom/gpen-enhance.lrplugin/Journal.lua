@@ -20,12 +20,33 @@ local function nameOf(item, generation)
     return string.format("%06d.%d.json", item.index, generation)
 end
 
---- Begin a run. Its record is what all its photos have in common.
--- @return true; or nil and a problem, and then nothing may be begun.
-function Journal:begin(run)
+--- Begin a run with all its photos: after a crash the whole batch goes on. The run's own record is what its photos
+-- have in common; it comes last, so that a run is recorded whole or not at all.
+-- @return true; or nil and a problem, and then nothing is recorded.
+function Journal:begin(run, items)
     local folder = self.files.child(self.folder, run.id)
     self.files.makeFolder(folder)
-    return self.files.write(self.files.child(folder, "run.json"), Json.encode(run))
+    local fine, problem = true, nil
+    for _, item in ipairs(items) do
+        if fine then fine, problem = self:save(run, item) end
+    end
+    if fine then fine, problem = self.files.write(self.files.child(folder, "run.json"), Json.encode(run)) end
+    if fine then return true end
+    self:drop(run)
+    return nil, problem
+end
+
+--- Record which job at the bridge is the run's: more photos go into the same one after a crash.
+-- @return true; or nil and a problem.
+function Journal:keepJob(run)
+    local folder = self.files.child(self.folder, run.id)
+    local name = "job-" .. run.job .. ".json"
+    local fine, problem = self.files.write(self.files.child(folder, name), Json.encode({ job = run.job }))
+    if not fine then return nil, problem end
+    for _, other in ipairs(self.files.list(folder)) do
+        if other:find("^job%-") and other ~= name then self.files.delete(self.files.child(folder, other)) end
+    end
+    return true
 end
 
 --- Record the step that a photo has reached.
@@ -57,15 +78,16 @@ end
 function Journal:finish(run)
     local folder = self.files.child(self.folder, run.id)
     for _, name in ipairs(self.files.list(folder)) do
-        if name ~= "run.json" then return end
+        if name:find("^%d") then return end
     end
-    self.files.delete(self.files.child(folder, "run.json"))
-    self.files.delete(folder)
+    self:drop(run)
 end
 
 --- Give up a run with all its photos.
 function Journal:drop(run)
     local folder = self.files.child(self.folder, run.id)
+    -- The run's own record goes first: without it nothing of the rest counts.
+    self.files.delete(self.files.child(folder, "run.json"))
     for _, name in ipairs(self.files.list(folder)) do
         self.files.delete(self.files.child(folder, name))
     end
@@ -116,6 +138,9 @@ function Journal:interrupted(active)
             local run = self:read(self.files.child(folder, "run.json"))
             if run and run.id == name then
                 local items = self:items(run, folder)
+                for _, other in ipairs(self.files.list(folder)) do
+                    run.job = other:match("^job%-(.+)%.json$") or run.job
+                end
                 if #items > 0 then
                     table.insert(found, { run = run, items = items })
                 else

@@ -96,7 +96,11 @@ function Renderer.begin(photo, settings)
     local work = Tasks.begin("GPEN Enhance: render", function()
         ticket.path, ticket.problem = render(photo, settings)
         ticket.rendered = true
-        if ticket.isGivenUp then Files.removeTree(settings.LR_export_destinationPathPrefix) end
+        if ticket.isGivenUp then
+            local folder = settings.LR_export_destinationPathPrefix
+            Files.removeTree(folder)
+            Files.removeIfEmpty(Files.parent(folder))
+        end
     end)
     return setmetatable(ticket, { __index = function(_, key)
         if key == "finished" then return work.finished end

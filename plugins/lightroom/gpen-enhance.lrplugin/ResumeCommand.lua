@@ -5,6 +5,7 @@ local LrFunctionContext = import "LrFunctionContext"
 
 local Catalog = require "Catalog"
 local Connection = require "Connection"
+local Courier = require "Courier"
 local EnhanceCommand = require "EnhanceCommand"
 local Files = require "Files"
 local Log = require "Log"
@@ -64,9 +65,20 @@ local function finish(context, journal, runs)
     EnhanceCommand.summarise(outcomes, {})
 end
 
--- Forget a run: the bridge is told to, and the work folders go.
+-- Give a photo up: a result that is not in the catalog goes, and the bridge need not go on.
+local function giveUp(bridge, item)
+    if item.path and not item.replaces and not Catalog.has(item.path) then Files.delete(item.path) end
+    if bridge and item.job then
+        local fine, problem = Courier.cancel(bridge, item)
+        if not fine then Log.info("not cancelled:", problem.code) end
+    end
+end
+
 local function discard(journal, runs)
+    local bridge = Connection.bridge()
+    if not bridge:health() then bridge = nil end
     for _, found in ipairs(runs) do
+        for _, item in ipairs(found.items) do giveUp(bridge, item) end
         Files.removeTree(Workspace.runFolder(found.run.root, found.run.id))
         journal:drop(found.run)
     end

@@ -87,6 +87,8 @@ function RunEffects.new(host)
 
     local function await(f, ...) return Tasks.await(effects.isCanceled, f, ...) end
 
+    local function keepJob() return journal:keepJob(run) end
+
     function effects.render(item) tickets[item] = host.beginRender(item) end
 
     function effects.rendered(item)
@@ -100,7 +102,7 @@ function RunEffects.new(host)
     end
 
     function effects.submit(item)
-        local fine, problem = await(Courier.submit, bridge, run, item)
+        local fine, problem = await(Courier.submit, bridge, run, item, keepJob)
         if not fine then return nil, problem end
         return "submitted"
     end
@@ -179,7 +181,10 @@ function RunEffects.new(host)
         if ticket then ticket.isGivenUp = true end
         if item.path and not item.resultUuid and not item.replaces then Files.delete(item.path) end
         if item.path then claimed[item.path:lower()] = nil end
-        if not ticket or ticket.rendered then Files.removeTree(item.work) end
+        if not ticket or ticket.rendered then
+            Files.removeTree(item.work)
+            Files.removeIfEmpty(Files.parent(item.work))
+        end
         if item.job then
             Tasks.begin("GPEN Enhance: clear up", function()
                 if item.step == "described" then

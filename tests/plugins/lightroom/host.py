@@ -106,6 +106,7 @@ class Message:
     style: str
     text: str
     info: str
+    at: float = field(default_factory=time.monotonic)
 
 
 class Dialog:
@@ -203,6 +204,7 @@ class Host:
         self.rendition_failures: list[tuple[str, str]] = []
         self.renders: Counter[str] = Counter()
         self.kill_at: tuple[str, int] | None = None
+        self.cancel_at: tuple[str, int] | None = None
         self.gate_is_blocked: Callable[[], bool] = lambda: False
         self.canceled_at: float | None = None
         self._born = time.monotonic()
@@ -497,6 +499,8 @@ class Host:
         self.calls[label] += 1
         if self.kill_at == (label, self.calls[label]):
             self.kill()
+        if self.cancel_at == (label, self.calls[label]):
+            self.canceled_at = time.monotonic()
 
     def _execute(self, command: str) -> int:
         done, status = threading.Event(), [0]

@@ -99,7 +99,7 @@ def test_passing_trouble_of_the_wire_passes(
     host = Host(world, speed=100)
     three(world)
     host.wire.faults = [Fault(request_, how, times=2)]
-    host.answers = [("photos enhanced", "cancel")]
+    host.answers = [("enhanced", "cancel")]
     host.menu("EnhanceAgain")
     assert not host.failures, "\n".join(host.failures)
     if how == (500, b"<html>oops</html>"):  # nothing passing: somebody else answers there
@@ -207,7 +207,7 @@ def test_an_error_in_a_gate_undoes_it_whole(world: World, host: Host, bridge: Ru
     assert result.properties["sourceUuid"] == photo.uuid
 
 
-def test_a_full_disk_is_said_and_leaves_nothing(world: World, bridge: RunningBridge) -> None:
+def test_a_full_disk_is_said_and_costs_no_finished_work(world: World, bridge: RunningBridge) -> None:
     host = Host(world, speed=100)
     three(world)
 
@@ -216,13 +216,23 @@ def test_a_full_disk_is_said_and_leaves_nothing(world: World, bridge: RunningBri
         return False
 
     host.cancel_when = fill
-    host.answers = [("1 photos enhanced|One photo", "cancel")]
+    host.answers = [("enhanced", "cancel")]
     host.menu("EnhanceAgain")
     assert not host.failures, "\n".join(host.failures)
     assert len(finished(world)) == 1
     assert "b.nef" in host.confirmations[0].info
     assert "c.nef" in host.confirmations[0].info
     assert not list((world.root / "photos").glob("*.part"))
+
+    world.disk.full = False
+    waiting = [item for item in (world.bridge_home / "lightroom").rglob("0*.json")]
+    later = Host(world)
+    later.answers = [("not finished", "ok"), ("enhanced", "cancel")] if waiting else []
+    later.script("Init")
+    later.run()
+    assert not later.failures, "\n".join(later.failures)
+    assert len(finished(world)) == 1 + len(waiting)
+    assert world.leftovers() == []
 
 
 # --- before the first render ------------------------------------------------
