@@ -86,7 +86,7 @@ function Controls.file(f)
             { value = "DisplayP3", title = "Display P3" },
             { value = "sRGB", title = "sRGB" },
         }),
-        Controls.menu(f, LOC "$$$/GPEN/Dialog/Format=Format:", "format", {
+        Controls.menu(f, LOC "$$$/GPEN/Dialog/Format=Format:", "resultFormat", {
             { value = "tiff16", title = LOC "$$$/GPEN/Format/Tiff16=TIFF, 16 bits" },
             { value = "tiff8", title = LOC "$$$/GPEN/Format/Tiff8=TIFF, 8 bits" },
             { value = "jpeg", title = "JPEG" },
@@ -95,7 +95,7 @@ function Controls.file(f)
             label(f, LOC "$$$/GPEN/Dialog/Quality=JPEG quality:"),
             f:edit_field {
                 value = bind "quality", min = 1, max = 100, precision = 0, width_in_chars = 4,
-                enabled = bind { key = "format", transform = function(value) return value == "jpeg" end },
+                enabled = bind { key = "resultFormat", transform = function(value) return value == "jpeg" end },
             },
         },
         f:row {

@@ -97,8 +97,9 @@ function DialogModel:loadState(bridge)
         if checkpoint.installed then table.insert(names, checkpoint.name) end
     end
     self.properties.checkpointItems = Controls.checkpointItems(names)
+    local installed = #names > 0 and table.concat(names, ", ") or LOC "$$$/GPEN/Bridge/NoCheckpoint=no checkpoint"
     self.properties.bridgeState = LOC("$$$/GPEN/Bridge/State=Bridge ^1: ^2 on ^3, ^4 in the queue", can.version,
-        table.concat(names, ", "), tostring(can.device), stats and stats.in_flight or 0)
+        installed, tostring(can.device), stats and stats.in_flight or 0)
 end
 
 --- Save the parameters as a preset of the user's, in the background.

@@ -42,10 +42,11 @@ end
 
 -- --- pre-flight --------------------------------------------------------------
 
-local function examine(facts, settings, root)
+--- What the pre-flight finds.
+function EnhanceCommand.examine(facts, settings, root)
     return Preflight.examine(facts, {
         fingerprint = Settings.fingerprint(settings),
-        format = settings.format,
+        format = settings.resultFormat,
         isWritable = Files.isWritable,
         freeBytes = Files.freeBytes,
         workFolder = root,
@@ -56,7 +57,7 @@ end
 --- Look before the first render, and ask once if there is anything to ask.
 -- @return items of Preflight.decide and what is left out; or nil when the user does not want to.
 function EnhanceCommand.preflight(facts, settings, root)
-    local report = examine(facts, settings, root)
+    local report = EnhanceCommand.examine(facts, settings, root)
     local decision = { conflict = settings.conflict, smartPreviews = false }
     if Preflight.needsDecision(report, settings) then
         decision = PreflightDialog.ask(report, settings)

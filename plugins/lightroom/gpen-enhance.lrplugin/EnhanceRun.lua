@@ -146,7 +146,8 @@ end
 --   submit(item) -> "submitted" | nil, problem; poll(item) -> "fetched" | "wait" | nil, problem;
 --   add(item) -> "added"; describe(item) -> "described"; acknowledge(item) -> "acknowledged";
 --   record(item) -> true | nil, problem; forget(item); abandon(item), neither waits;
---   pcall(f, ...), which may be yielded through; reconnect(), isCanceled(), progress(settled, total, outcomes), now(), sleep(seconds), log(...).
+--   pcall(f, ...), which may be yielded through; reconnect(), isCanceled(), now(), sleep(seconds),
+--   progress(settled, total, outcomes), log(outcome, item, problem).
 -- @param options { window = number }
 -- @return { done, failed, pending, cancelled: lists of { item, problem }; wasCanceled }.
 function EnhanceRun.run(items, effects, options)

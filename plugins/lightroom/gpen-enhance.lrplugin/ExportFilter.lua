@@ -64,7 +64,7 @@ end
 local function postProcess(context, filterContext)
     local export = filterContext.propertyTable
     local output = outputFor(export)
-    if not output then return refuseAll(filterContext, { code = "format_unsupported", title = REFUSAL }) end
+    if not output then return refuseAll(filterContext, { code = "export_format", title = REFUSAL }) end
     local function never() return false end
     local bridge, problem = Connection.open(never)
     if not bridge then return refuseAll(filterContext, problem) end

@@ -169,6 +169,13 @@ function Files.home(...)
     return Files.below(LrPathUtils.getStandardFilePath("home"), ".gpen-enhance", ...)
 end
 
+--- Where results of read-only folders go.
+-- @param chosen the user's folder, or "" for one among the pictures.
+function Files.fallbackFolder(chosen)
+    if chosen ~= "" then return chosen end
+    return Files.child(LrPathUtils.getStandardFilePath("pictures"), "GPEN Enhanced")
+end
+
 --- The system's folder for temporary files.
 function Files.temp(...)
     return Files.below(LrPathUtils.getStandardFilePath("temp"), ...)

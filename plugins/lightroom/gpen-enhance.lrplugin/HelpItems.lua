@@ -2,13 +2,17 @@
 
 local LrDialogs = import "LrDialogs"
 local LrHttp = import "LrHttp"
+local LrLocalization = import "LrLocalization"
+local LrPathUtils = import "LrPathUtils"
 local LrShell = import "LrShell"
 
 local Log = require "Log"
 
 local HelpItems = {}
 
-local HELP_URL = "https://github.com/gpen-enhance/gpen-enhance/blob/main/docs/lightroom.md"
+-- Pages that come with the plug-in: help needs no network.
+local PAGES = { zh_cn = "help_zh_cn.html" }
+local ENGLISH = "help.html"
 
 --- Show the log in the system's file browser.
 function HelpItems.showLog()
@@ -21,9 +25,12 @@ function HelpItems.showLog()
     end
 end
 
---- Open the documentation.
+--- Open the help page of the user's language in the browser.
 function HelpItems.showHelp()
-    LrHttp.openUrlInBrowser(HELP_URL)
+    local page = PAGES[LrLocalization.currentLanguage()] or ENGLISH
+    local path = LrPathUtils.child(_PLUGIN.path, page):gsub("\\", "/"):gsub(" ", "%%20")
+    if path:sub(1, 1) ~= "/" then path = "/" .. path end
+    LrHttp.openUrlInBrowser("file://" .. path)
 end
 
 return HelpItems

@@ -23,7 +23,7 @@ local SENTENCES = {
     image_truncated = LOC "$$$/GPEN/Error/Truncated=The rendered file ends before the picture does.",
     image_unreadable = LOC "$$$/GPEN/Error/Unreadable=The rendered file cannot be read.",
     import_failed = LOC "$$$/GPEN/Error/Import=Lightroom did not take the result into the catalog.",
-    not_paired = LOC "$$$/GPEN/Error/NotPaired=This computer is not paired with the remote bridge. Pair it in the Plug-in Manager.",
+    not_paired = LOC "$$$/GPEN/Error/NotPaired=This computer is not paired with the remote bridge: see the Plug-in Manager.",
     not_ready = LOC "$$$/GPEN/Error/NotReady=The bridge is still starting.",
     out_of_memory = LOC "$$$/GPEN/Error/Memory=The device has too little free memory.",
     output_failed = LOC "$$$/GPEN/Error/Output=The bridge could not write the result.",

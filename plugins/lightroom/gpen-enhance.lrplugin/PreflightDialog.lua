@@ -3,7 +3,6 @@
 local LrBinding = import "LrBinding"
 local LrDialogs = import "LrDialogs"
 local LrFunctionContext = import "LrFunctionContext"
-local LrPathUtils = import "LrPathUtils"
 local LrView = import "LrView"
 
 local Files = require "Files"
@@ -12,11 +11,6 @@ local Report = require "Report"
 local PreflightDialog = {}
 
 local bind = LrView.bind
-
-local function fallbackOf(settings)
-    if settings.fallbackFolder ~= "" then return settings.fallbackFolder end
-    return Files.child(LrPathUtils.getStandardFilePath("pictures"), "GPEN Enhanced")
-end
 
 -- What the user may choose, as rows; only what this report asks for.
 local function choices(f, report, fallback)
@@ -58,7 +52,7 @@ function PreflightDialog.ask(report, settings)
         properties.conflict = settings.conflict == "ask" and "skip" or settings.conflict
         properties.smartPreviews = false
         properties.useFallback = true
-        local fallback = fallbackOf(settings)
+        local fallback = Files.fallbackFolder(settings.fallbackFolder)
         local contents = { bind_to_object = properties, spacing = f:control_spacing() }
         table.insert(contents, f:static_text {
             title = LOC("$$$/GPEN/Preflight/Ready=^1 photos can be enhanced.", #report.candidates),

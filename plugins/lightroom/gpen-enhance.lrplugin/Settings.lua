@@ -33,7 +33,8 @@ Settings.FIELDS = {
     faces = oneOf("all", "all", "largest"),
     checkpoint = { default = "auto" },
     colorSpace = oneOf("AdobeRGB", "sRGB", "AdobeRGB", "DisplayP3", "ProPhotoRGB"),
-    format = oneOf("tiff16", "tiff16", "tiff8", "jpeg"),
+    -- Not "format": export presets keep the host's own setting under that name.
+    resultFormat = oneOf("tiff16", "tiff16", "tiff8", "jpeg"),
     quality = { default = 95, least = 1, most = 100 },
     naming = { default = "{stem}-GPEN" },
     stack = oneOf("above", "above", "below", "none"),
@@ -127,15 +128,15 @@ end
 
 --- The form of the result as the bridge takes it.
 function Settings.output(settings)
-    if settings.format == "jpeg" then
+    if settings.resultFormat == "jpeg" then
         return { format = "jpeg", depth = 8, quality = settings.quality }
     end
-    return { format = "tiff", depth = settings.format == "tiff8" and 8 or 16 }
+    return { format = "tiff", depth = settings.resultFormat == "tiff8" and 8 or 16 }
 end
 
 --- The extension of the result, with no dot.
 function Settings.extension(settings)
-    return settings.format == "jpeg" and "jpg" or "tif"
+    return settings.resultFormat == "jpeg" and "jpg" or "tif"
 end
 
 --- What tells whether a photo was already enhanced like this: equal text, equal work.

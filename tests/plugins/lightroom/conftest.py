@@ -119,6 +119,15 @@ def start_bridge(world: World) -> Iterator[Start]:
 
 
 @pytest.fixture
+def start_windows(tmp_path: Path) -> Iterator[tuple[World, RunningBridge]]:
+    """A Windows world whose user has a name beyond the code page, and its bridge."""
+    world = World(tmp_path, windows=True, home="Users/Łukasz")
+    bridge = RunningBridge(Places(world.bridge_home / "bridge.json", world.bridge_home), FakeParts())
+    yield world, bridge
+    bridge.stop()
+
+
+@pytest.fixture
 def bridge(start_bridge: Start) -> RunningBridge:
     return start_bridge()
 

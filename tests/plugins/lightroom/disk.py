@@ -23,9 +23,10 @@ class Disk:
         full: nothing more can be written anywhere.
     """
 
-    def __init__(self, root: Path, *, windows: bool) -> None:
+    def __init__(self, root: Path, *, windows: bool, home: str) -> None:
         self.root = root
         self.windows = windows
+        self.home = home
         self.separator = "\\" if windows else "/"
         self.read_only: set[Path] = set()
         self.free: dict[Path, int] = {}
@@ -83,8 +84,9 @@ class Disk:
         return f"{self._path_remove_extension(path)}.{extension}"
 
     def _path_get_standard_file_path(self, which: str) -> str:
-        folders = {"home": "home", "temp": "temp", "pictures": "home/Pictures", "documents": "home/Documents"}
-        real = self.root / folders[which]
+        temp = f"{self.home}/AppData/Local/Temp" if self.windows else "temp"
+        folders = {"home": "", "pictures": "Pictures", "documents": "Documents"}
+        real = self.root / (temp if which == "temp" else f"{self.home}/{folders[which]}")
         real.mkdir(parents=True, exist_ok=True)
         return self.shown(real)
 

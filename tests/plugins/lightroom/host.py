@@ -45,21 +45,22 @@ class World:
     root: Path
     windows: bool = False
     language: str = "en"
+    home: str = "home"
     prefs: dict[str, Any] = field(default_factory=dict)
     passwords: dict[tuple[str, str], str] = field(default_factory=dict)
     disk: Disk = field(init=False)
     catalog: Catalog = field(init=False)
 
     def __post_init__(self) -> None:
-        self.disk = Disk(self.root, windows=self.windows)
-        for folder in ("home", "temp", "photos"):
+        self.disk = Disk(self.root, windows=self.windows, home=self.home)
+        for folder in (self.home, "temp", "photos"):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
         self.catalog = Catalog(self.disk.shown(self.root / "Main.lrcat"), PLUGIN_ID)
 
     @property
     def bridge_home(self) -> Path:
         """GPEN_HOME of the bridge that this user's plug-in finds."""
-        return self.root / "home" / ".gpen-enhance"
+        return self.root / self.home / ".gpen-enhance"
 
     def add(self, name: str, *, folder: str = "photos", **facts: Any) -> Photo:
         """Put a photo on disk and into the catalogue."""

@@ -87,7 +87,7 @@ def test_the_built_in_presets_are_the_bridges(lua: Host) -> None:
 anything = st.none() | st.booleans() | st.integers(-500, 500) | st.floats(allow_nan=False) | texts
 
 
-@given(given_=st.dictionaries(st.sampled_from(sorted(Parameters.model_fields) + ["naming", "format", "label"]), anything))
+@given(given_=st.dictionaries(st.sampled_from(sorted(Parameters.model_fields) + ["naming", "resultFormat", "label"]), anything))
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_whatever_was_kept_becomes_settings_that_the_bridge_takes(lua: Host, given_: dict[str, Any]) -> None:
     module = lua.require("Settings")
@@ -101,10 +101,10 @@ def test_whatever_was_kept_becomes_settings_that_the_bridge_takes(lua: Host, giv
 
 def test_a_preset_moves_only_what_it_names(lua: Host) -> None:
     module = lua.require("Settings")
-    before = module[b"clamped"](lua.to_lua({"format": "jpeg", "strength": 10}))
+    before = module[b"clamped"](lua.to_lua({"resultFormat": "jpeg", "strength": 10}))
     after = lua.from_lua(module[b"withPreset"](before, module[b"builtIn"](b"phone")))
     assert (after["strength"], after["mode"], after["preset"]) == (75, "detail", "phone")
-    assert after["format"] == "jpeg"
+    assert after["resultFormat"] == "jpeg"
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_sixteen_bits_and_the_profile_survive_to_the_last_bit(
 
 @pytest.mark.parametrize(("form", "name", "depth"), [("tiff8", "a-GPEN.tif", 8), ("jpeg", "a-GPEN.jpg", 8)])
 def test_the_chosen_form(world: World, bridge: RunningBridge, form: str, name: str, depth: int) -> None:
-    keep(world, format=form, quality=40)
+    keep(world, resultFormat=form, quality=40)
     host = Host(world)
     world.add("a.nef")
     host.menu("EnhanceAgain")
