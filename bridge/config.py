@@ -57,6 +57,31 @@ class Places:
         return self.data / "exchange"
 
     @property
+    def store(self) -> Path:
+        """Jobs, items, events and reviews: SQLite."""
+        return self.data / "jobs.sqlite"
+
+    @property
+    def uploads(self) -> Path:
+        """Pictures that clients sent for their jobs."""
+        return self.data / "uploads"
+
+    @property
+    def outputs(self) -> Path:
+        """Finished pictures of jobs."""
+        return self.data / "outputs"
+
+    @property
+    def previews(self) -> Path:
+        """Small pictures for the console; a cache."""
+        return self.data / "previews"
+
+    @property
+    def audit(self) -> Path:
+        """What was done to which picture: hash-chained JSON lines."""
+        return self.data / "audit"
+
+    @property
     def presets(self) -> Path:
         """User presets, one JSON file each."""
         return self.data / "presets"
@@ -114,6 +139,22 @@ class Settings(BaseSettings):
     """Largest JSON body or frame header."""
     max_requests: Annotated[int, Field(ge=1, le=256)] = 4
     """Pictures worked on at once; more are answered 429."""
+    allowed_roots: tuple[Path, ...] = ()
+    """Folders beside the exchange folder from which jobs may name photos."""
+    job_workers: Annotated[int, Field(ge=0, le=64)] = 0
+    """Photos of batches worked on at once; 0 is two more than half of the cores, at most 6."""
+    job_megapixels: Annotated[float, Field(gt=0, le=10000)] = 300
+    """Pixels that photos of batches may hold in memory together; a larger one is worked on alone."""
+    retry_seconds: Annotated[float, Field(ge=0, le=3600)] = 5
+    """Pause before the second try of an item; the third comes after four times as long."""
+    min_free_bytes: Annotated[int, Field(ge=0)] = 2 * 1024**3
+    """Free space on the disk of the data folder under which batches wait."""
+    max_output_bytes: Annotated[int, Field(ge=0)] = 50 * 1024**3
+    """Size of the output folder from which old results make room."""
+    keep_days: Annotated[float, Field(ge=0, le=36500)] = 30
+    """Age from which a result that was fetched or acknowledged may make room."""
+    audit_names: bool = True
+    """Whether the audit log has the names of files."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe level that reaches the log."""
 

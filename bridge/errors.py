@@ -410,6 +410,121 @@ class OutputError(BridgeError):
     default_hint = "Check that the folder exists, is writable and has room."
 
 
+# --- batches ----------------------------------------------------------------
+
+
+class JobUnknown(BridgeError):
+    code = "job_unknown"
+    title = "There is no job of that id"
+    status = 404
+    default_hint = "List them with `gpen-bridge jobs list`."
+
+
+class ItemUnknown(BridgeError):
+    code = "item_unknown"
+    title = "The job has no item of that number"
+    status = 404
+    default_hint = "Items are numbered from 0; list them with `gpen-bridge jobs show`."
+
+
+class ItemNotDone(BridgeError):
+    code = "item_not_done"
+    title = "This item has no result"
+    status = 409
+    default_hint = "Wait until its state is `done`; if it failed, its error says why."
+
+
+class ResultGone(BridgeError):
+    code = "result_gone"
+    title = "The result is no longer in the output folder"
+    status = 410
+    default_hint = "It was moved, replaced or tidied away. Retry or redo the item to get it again."
+
+
+class UploadUnknown(BridgeError):
+    code = "upload_unknown"
+    title = "There is no upload of that id"
+    status = 404
+    default_hint = "Send the file again: uploads that no job names are kept for 24 hours."
+
+
+class UploadIncomplete(BridgeError):
+    code = "upload_incomplete"
+    title = "The upload is not complete"
+    status = 409
+    default_hint = "Send the rest with PATCH, from the `offset` that GET tells."
+
+
+class UploadOffsetConflict(BridgeError):
+    code = "upload_offset_conflict"
+    title = "The piece does not begin where the upload ends"
+    status = 409
+    default_hint = "Go on from the `offset` that GET tells."
+
+
+class IdempotencyConflict(BridgeError):
+    code = "idempotency_conflict"
+    title = "The Idempotency-Key belongs to another request"
+    status = 409
+    default_hint = "Use a fresh key for each job, and the same one only to repeat a request."
+
+
+class PathRefused(BridgeError):
+    code = "path_refused"
+    title = "The bridge does not read files there"
+    status = 403
+    default_hint = "Name a file in the exchange folder, or let the owner add its folder to `allowed_roots`."
+
+
+class SourceMissing(BridgeError):
+    code = "source_missing"
+    title = "The photo is not where the job says"
+    status = 404
+    default_hint = "Put it back and retry the item, or send it again in a new job."
+
+
+class SourceUnreadable(BridgeError):
+    code = "source_unreadable"
+    title = "The photo could not be read from the disk"
+    retryable = True
+    default_hint = "Check the drive or network share that it lies on."
+
+
+class OutputExists(BridgeError):
+    code = "output_exists"
+    title = "A file of the result's name exists"
+    status = 409
+    default_hint = "Rename or remove it and retry the item, or choose another `on_clash`."
+
+
+class CrashLoop(BridgeError):
+    code = "crash_loop"
+    title = "The bridge died three times while it worked on this photo"
+    default_hint = "Retry it at a smaller size or from another format; report the photo if it persists."
+
+
+class StoreUnavailable(BridgeError):
+    code = "store_unavailable"
+    title = "The store of jobs cannot be used"
+    status = 503
+    retryable = True
+    default_hint = "Close other programs that have jobs.sqlite open; check the disk."
+
+
+class DiskFull(BridgeError):
+    code = "disk_full"
+    title = "The disk is full"
+    status = 507
+    retryable = True
+    default_hint = "Make room on the disk; work goes on by itself."
+
+
+class DiskLow(DiskFull):
+    code = "disk_low"
+    title = "The disk is nearly full"
+    default_hint = "Make room, or lower `min_free_bytes`; work goes on by itself."
+
+
 def codes() -> dict[str, type[BridgeError]]:
     """Every stable code with its class, for /openapi.json and the documentation test."""
     found: dict[str, type[BridgeError]] = {}

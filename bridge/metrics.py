@@ -50,6 +50,14 @@ class Metrics:
             "gpen_stage_seconds", "Seconds by stage", ["stage"], buckets=STAGE_BUCKETS, registry=self.registry
         )
         self.in_flight = Gauge("gpen_requests_in_flight", "Pictures being worked on", registry=self.registry)
+        self.listeners = Gauge("gpen_event_listeners", "Open sockets of /v1/events", registry=self.registry)
+        self.queue = Gauge("gpen_queue_items", "Items of jobs by state", ["state"], registry=self.registry)
+        self.free_bytes = Gauge(
+            "gpen_disk_free_bytes", "Free space on the disk of the output folder", registry=self.registry
+        )
+        self.output_bytes = Gauge(
+            "gpen_output_bytes", "What the results in the output folder take", registry=self.registry
+        )
 
     def observe(self, seconds_by_stage: dict[str, float], *, faces: int, outcome: str) -> None:
         """Record one picture."""

@@ -108,8 +108,8 @@ def _detector() -> str:
 
 
 def _disk(places: Places) -> str:
+    from bridge.atomic import private_folder, write_file
     from bridge.errors import OutputError
-    from bridge.server.atomic import private_folder, write_file
 
     private_folder(places.data)
     probe = places.data / ".doctor"

@@ -203,8 +203,8 @@ def _read(path: Path) -> bytes:
 
 
 def _write(source: Path, folder: Path | None, done: Done) -> Path:
+    from bridge.atomic import write_file
     from bridge.errors import OutputError
-    from bridge.server.atomic import write_file
 
     if folder is not None:
         try:

@@ -35,18 +35,8 @@ Ref = Annotated[str, Field(min_length=1, max_length=512)]
 Template = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class ItemStage(StrEnum):
-    """Where a leased item is; `read` and `publish` are the queue's own, the rest the pipeline's."""
-
-    read = "read"
-    decode = "decode"
-    detect = "detect"
-    denoise = "denoise"
-    restore = "restore"
-    blend = "blend"
-    sharpen = "sharpen"
-    encode = "encode"
-    publish = "publish"
+ItemStage = Literal["read", "decode", "detect", "denoise", "restore", "blend", "sharpen", "encode", "publish"]
+"""Where a leased item is; `read` and `publish` are the queue's own, the rest the pipeline's."""
 
 
 class ItemStatus(StrEnum):

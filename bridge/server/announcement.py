@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from bridge.atomic import private_folder, write_file
 from bridge.config import Places
-from bridge.server.atomic import private_folder, write_file
 
 
 class Announcement(BaseModel):

@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
+from bridge.atomic import private_folder
 from bridge.config import Places, Settings, bundled
+from bridge.errors import BridgeError
+from bridge.jobs.audit import AuditLog
+from bridge.jobs.batches import Batches
+from bridge.jobs.journal import Journal
+from bridge.jobs.outputs import Outputs, Step
+from bridge.jobs.pace import Pace
+from bridge.jobs.previews import Previews
+from bridge.jobs.queue import Queue
+from bridge.jobs.retention import Retention, Rules
+from bridge.jobs.reviews import Reviews
+from bridge.jobs.runner import Crew, Limits, Runner
+from bridge.jobs.sources import Sources
+from bridge.jobs.store import Store
+from bridge.jobs.uploads import Uploads
+from bridge.jobs.views import Outlook, Views
 from bridge.metrics import Metrics
 from bridge.pipeline import Tools
 from bridge.server import (
     checkpoints,
     clients,
     enhance,
+    events,
     faces,
+    jobs,
     log,
     openapi,
     pair,
     presets,
     requests,
+    results,
+    reviews,
     status,
+    tidy,
+    uploads,
 )
-from bridge.server.atomic import private_folder
 from bridge.server.clients import CLIENTS, Clients
 from bridge.server.guard import add_security_headers, guard
 from bridge.server.log import LOG, Log
@@ -40,26 +63,43 @@ TYPICAL_FACE = 300.0
 
 ROUTES: tuple[Route, ...] = tuple(
     route
-    for noun in (status, presets, checkpoints, faces, enhance, requests, log, clients, pair, openapi)
+    for noun in (
+        *(status, presets, checkpoints, faces, enhance, requests),
+        *(uploads, jobs, results, reviews, events, tidy),
+        *(log, clients, pair, openapi),
+    )
     for route in noun.ROUTES
 )
+
+STORE = web.AppKey("store", Store)
+HOUSEKEEPER = web.AppKey("housekeeper", tidy.Housekeeper)
 
 OpenParts = Callable[[Settings, Places], Parts]
 
 
-def build(settings: Settings, places: Places, *, owner_token: str, open_parts: OpenParts) -> web.Application:
+def build(
+    settings: Settings,
+    places: Places,
+    *,
+    owner_token: str,
+    open_parts: OpenParts,
+    steps: Step = lambda _: None,
+) -> web.Application:
     """The application, ready to be run with `handler_cancellation=True`.
 
     Args:
         owner_token: what bridge.json carries.
         open_parts: opens the heavy parts; runs in a thread after the start.
+        steps: told each step of an item; benchmarks/torture.py kills the process there.
 
     Raises:
+        StoreUnavailable, DiskFull: the store of jobs cannot be opened.
         ConfigInvalid: clients.json cannot be read.
         OutputError: the data folder cannot be made.
     """
     private_folder(places.data)
-    private_folder(places.exchange)
+    for folder in (places.exchange, places.uploads, places.outputs):
+        private_folder(folder)
     app = web.Application(
         # Outermost first: nothing reaches a handler past the guard, nothing leaves past problems.
         middlewares=(problems, guard),
@@ -74,6 +114,7 @@ def build(settings: Settings, places: Places, *, owner_token: str, open_parts: O
     app[PRESETS] = PresetStore(places.presets)
     app[REQUESTS] = Requests(settings.max_requests)
     app[READINESS] = Readiness(lambda: open_parts(settings, places), app[LOG])
+    _build_queue(app, settings, places, steps)
     app[status.UPTIME] = status.Uptime()
     app[checkpoints.TRANSFERS] = checkpoints.Transfers(app[LOG])
     by_handler: dict[object, Route] = {route.handler: route for route in ROUTES}
@@ -85,6 +126,48 @@ def build(settings: Settings, places: Places, *, owner_token: str, open_parts: O
     app.on_shutdown.append(_drain)
     app.cleanup_ctx.append(_life)
     return app
+
+
+def _build_queue(app: web.Application, settings: Settings, places: Places, steps: Step) -> None:
+    """Everything that batches need, around one store."""
+    store, pace, log, metrics = Store(places.store), Pace(), app[LOG].logger, app[METRICS]
+    # The journal tells what the runner waits for, and the runner writes into the journal.
+    outlook = Outlook(pace.eta, lambda: app[jobs.RUNNER].waiting)
+    journal, views = Journal(store, outlook), Views(store, outlook)
+    queue = Queue(store, journal, time.monotonic, first_pause=settings.retry_seconds)
+    outputs = Outputs(places.outputs, queue, views.owns, steps)
+    received = Uploads(places.uploads, store, settings.max_upload_bytes)
+    sources = Sources((places.exchange, *settings.allowed_roots), received, settings.max_megapixels)
+    audit = AuditLog(places.audit, names=settings.audit_names)
+    rules = Rules(settings.max_output_bytes, settings.keep_days)
+    retention = Retention(store, journal, outputs, places.uploads, places.exchange, rules)
+
+    def settled() -> None:
+        try:
+            audit.catch_up(store)
+        except BridgeError as error:
+            log.warning("audit put off", code=error.code, detail=error.detail)
+
+    def observe(seconds: dict[str, float], restored: int, outcome: str) -> None:
+        metrics.observe(seconds, faces=restored, outcome=outcome)
+
+    crew = Crew(
+        *(queue, journal, outputs, sources, pace, app[READINESS].tools, log, observe, settled), steps=steps
+    )
+    limits = Limits(settings.job_workers, settings.job_megapixels, settings.min_free_bytes)
+    runner = Runner(crew, limits)
+    batches = Batches(store, journal, runner.drop)
+    app[STORE] = store
+    app[jobs.BATCHES], app[jobs.VIEWS], app[jobs.SOURCES], app[jobs.RUNNER] = batches, views, sources, runner
+    app[results.OUTPUTS] = outputs
+    app[results.PREVIEWS] = Previews(places.previews, store, outputs, sources, settings.max_megapixels)
+    app[reviews.REVIEWS] = Reviews(store, journal, batches)
+    app[uploads.UPLOADS] = received
+    app[events.FEED] = feed = events.Feed(journal)
+    store.on_commit(feed.stored)
+    app[enhance.AUDIT] = audit
+    app[tidy.RETENTION] = retention
+    app[HOUSEKEEPER] = tidy.Housekeeper((journal.prune, settled, retention.tidy), app[LOG])
 
 
 def open_parts(settings: Settings, places: Places) -> Parts:
@@ -120,12 +203,21 @@ def open_parts(settings: Settings, places: Places) -> Parts:
 
 
 async def _life(app: web.Application) -> AsyncIterator[None]:
+    app[events.FEED].start()
     app[READINESS].start()
+    app[jobs.RUNNER].start()
+    app[HOUSEKEEPER].start()
     yield
+    await app[HOUSEKEEPER].close()
     await app[checkpoints.TRANSFERS].close()
     await app[READINESS].close()
+    await asyncio.to_thread(app[STORE].close)
     app[LOG].close()
 
 
 async def _drain(app: web.Application) -> None:
-    await app[REQUESTS].drain(DRAIN_SECONDS)
+    await asyncio.gather(
+        app[events.FEED].close(),
+        app[REQUESTS].drain(DRAIN_SECONDS),
+        asyncio.to_thread(app[jobs.RUNNER].close, DRAIN_SECONDS),
+    )

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from aiohttp import BodyPartReader, web
-from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.multipart import MultipartReader
 
 from bridge.errors import BodyTooLarge, InvalidRequest, MalformedFrame
 from bridge.protocol import frame as frames
 from bridge.protocol.frame import PREFIX, Frame, header_length, parse_header
 from bridge.protocol.message import Question
 from bridge.protocol.picture import ImageFile, check_picture
+from bridge.server.multipart import named_failures, parts_of
 from bridge.server.route import SETTINGS
 
 CHUNK_BYTES = 1024**2
@@ -94,19 +93,13 @@ async def _read_multipart(request: web.Request, model: type[Q]) -> Asked[Q]:
     limits = {"request": settings.max_json_bytes, "image": settings.max_upload_bytes}
     parts: dict[str, bytes] = {}
     media_type = "application/octet-stream"
-    try:
-        reader = await request.multipart()
-        while (part := await reader.next()) is not None:
-            if isinstance(part, MultipartReader):
-                raise InvalidRequest("A part may not be multipart itself.")
+    with named_failures():
+        async for part in parts_of(request):
             if part.name not in limits or part.name in parts:
                 raise InvalidRequest('The parts are "request" and "image", each once.')
             parts[part.name] = await _read_part(part, limits[part.name])
             if part.name == "image":
                 media_type = part.headers.get("Content-Type", media_type)
-    except (ValueError, AssertionError, HttpProcessingError) as error:  # what aiohttp's parser raises
-        reason = " ".join(str(error).split())
-        raise InvalidRequest(f"The multipart body cannot be read: {reason}") from error
     if "image" not in parts:
         raise InvalidRequest('The part "image" is missing.')
     question = model.parse_json(parts.get("request", b"{}"))

@@ -18,9 +18,9 @@ from typing import Literal
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from bridge.atomic import write_file
 from bridge.errors import ClientUnknown, ConfigInvalid, OutputError
 from bridge.protocol.service import ClientList, ClientState, PairResult
-from bridge.server.atomic import write_file
 from bridge.server.route import Access, Route, answer
 
 TOKEN_BYTES = 32
@@ -87,6 +87,11 @@ class Clients:
             if hmac.compare_digest(digest, record.token_sha256):
                 found = Caller("client", record.client_id)
         return found
+
+    def name_of(self, caller: Caller) -> str:
+        """What people call a caller: the name given in pairing, or `owner`."""
+        names = {record.client_id: record.name for record in self._records}
+        return names.get(caller.client_id, caller.client_id)
 
     def add(self, client: str, name: str) -> PairResult:
         """A new client with a fresh token, saved.

@@ -85,7 +85,7 @@ def _check_origin(request: web.Request, own: frozenset[str]) -> None:
 
 
 def _check_caller(request: web.Request, access: Access) -> None:
-    if access is Access.open:
+    if access in (Access.open, Access.handshake):
         return
     values = request.headers.getall("Authorization", [])
     scheme, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
@@ -101,7 +101,9 @@ def _check_body(request: web.Request, route: Route) -> None:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("Compressed bodies are not accepted.", hint="Send the body as it is.")
     sent = request.content_type if "Content-Type" in request.headers else None
-    if route.takes is None:
+    if route.accepts:
+        refused, wanted = sent not in route.accepts, " or ".join(route.accepts)
+    elif route.takes is None:
         refused, wanted = sent in SIMPLE_TYPES, "no body, or application/json"
     elif route.picture:
         refused, wanted = sent not in PICTURE_TYPES, " or ".join(PICTURE_TYPES)
@@ -117,4 +119,4 @@ def _check_body(request: web.Request, route: Route) -> None:
 def body_limit(request: web.Request, route: Route) -> int:
     """Largest body of a route, in bytes; readers count against it while they stream."""
     settings = request.app[SETTINGS]
-    return settings.max_upload_bytes if route.picture else settings.max_json_bytes
+    return settings.max_upload_bytes if route.picture or route.accepts else settings.max_json_bytes

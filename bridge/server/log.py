@@ -14,8 +14,8 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from bridge.atomic import private_folder
 from bridge.errors import InvalidRequest
-from bridge.server.atomic import private_folder
 from bridge.server.route import Route
 
 MAX_FILE_BYTES = 4 * 1024**2

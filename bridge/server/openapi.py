@@ -81,7 +81,7 @@ def _operation(route: Route) -> Json:
         "x-access": route.access.value,
         "responses": {str(route.status if route.gives else 204): _success(route)} | _problems(route),
     }
-    if route.access is Access.open:
+    if route.access in (Access.open, Access.handshake):
         operation["security"] = []
     if parameters := _parameters(route):
         operation["parameters"] = parameters
@@ -89,6 +89,11 @@ def _operation(route: Route) -> Json:
         operation["requestBody"] = {"required": True, "content": _picture_content(route.takes)}
     elif route.takes:
         operation["requestBody"] = {"required": True, "content": {"application/json": _schema(route.takes)}}
+    elif route.accepts:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {kind: _bytes(kind) for kind in route.accepts},
+        }
     return operation
 
 
@@ -101,6 +106,13 @@ def _picture_content(question: type[BaseModel]) -> Json:
             "encoding": {"request": {"contentType": "application/json"}},
         },
     }
+
+
+def _bytes(media_type: str) -> Json:
+    binary: Json = {"type": "string", "format": "binary"}
+    if media_type != "multipart/form-data":
+        return {"schema": binary}
+    return {"schema": {"type": "object", "properties": {"file": binary}, "required": ["file"]}}
 
 
 def _success(route: Route) -> Json:
@@ -138,7 +150,7 @@ def _problems(route: Route) -> Json:
 
 def _common(route: Route) -> list[type[BridgeError]]:
     common: list[type[BridgeError]] = [HostRefused, OriginRefused, BridgeError]
-    if route.access is not Access.open:
+    if route.access not in (Access.open, Access.handshake):
         common.append(Unauthorized)
     if route.access is Access.owner:
         common.append(OwnerOnly)

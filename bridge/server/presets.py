@@ -13,10 +13,10 @@ from pathlib import Path
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
+from bridge.atomic import private_folder, write_file
 from bridge.errors import InvalidRequest, OutputError, PresetReadOnly, PresetUnknown
 from bridge.presets import BUILT_IN, Parameters, Preset, PresetName
 from bridge.protocol.service import PresetBody, PresetList
-from bridge.server.atomic import private_folder, write_file
 from bridge.server.route import Route, answer
 
 _NAME: TypeAdapter[str] = TypeAdapter(PresetName)

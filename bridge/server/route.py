@@ -31,6 +31,8 @@ class Access(StrEnum):
     open = "open"
     client = "client"
     owner = "owner"
+    handshake = "handshake"
+    """A token in the first message over the socket; the handler asks for it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Route:
         handler: its docstring's first line is the route's summary.
         takes: the question in the body; None: no body.
         picture: the question rides beside a picture, in a frame or in multipart/form-data.
+        accepts: media types of a body that is bytes, not a question.
         gives: the answer's model, or its media type when it is not JSON; None: 204, no body.
         status: of success.
         errors: what it may raise beside what every route may.
@@ -55,6 +58,7 @@ class Route:
     access: Access = Access.client
     takes: type[Question] | None = None
     picture: bool = False
+    accepts: tuple[str, ...] = ()
     gives: type[BaseModel] | str | None = None
     status: int = 200
     errors: tuple[type[BridgeError], ...] = ()

@@ -17,13 +17,13 @@ from aiohttp import web
 from filelock import FileLock, Timeout
 
 from bridge import __version__
+from bridge.atomic import private_folder
 from bridge.config import PORTS_TRIED, Places, Settings
 from bridge.errors import AlreadyRunning, ConfigInvalid, PortTaken
 from bridge.protocol import PROTOCOL
 from bridge.server import app as application
 from bridge.server.announcement import Announcement, announce, announced, withdraw
 from bridge.server.app import OpenParts
-from bridge.server.atomic import private_folder
 from bridge.server.clients import TOKEN_BYTES
 from bridge.server.pair import PAIRING
 

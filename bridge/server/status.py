@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from aiohttp import web
 
 from bridge import __version__
+from bridge.errors import NotReady, StoreUnavailable
 from bridge.imaging.codecs import Format
 from bridge.metrics import Metrics
 from bridge.presets import Mode
 from bridge.protocol import PROTOCOL
 from bridge.protocol.service import Capabilities, Health, Limits, Ready, Reason, StageStats, Stats
 from bridge.server.checkpoints import TRANSFERS, states
+from bridge.server.jobs import RUNNER, VIEWS
 from bridge.server.parts import READINESS
 from bridge.server.presets import PRESETS
 from bridge.server.requests import REQUESTS
+from bridge.server.results import OUTPUTS
 from bridge.server.route import METRICS, SETTINGS, Access, Route, answer
+from bridge.server.tidy import RETENTION
 
 METRICS_TYPE = "text/plain"
 
@@ -48,9 +53,12 @@ async def health(request: web.Request) -> web.StreamResponse:
 async def ready(request: web.Request) -> web.StreamResponse:
     """Whether pictures are taken now, and if not, why."""
     failure = request.app[READINESS].failure
-    if failure is None:
-        return answer(Ready(ready=True))
-    return answer(Ready(ready=False, reasons=(Reason(code=failure.code, detail=failure.detail),)))
+    reasons = [] if failure is None else [Reason(code=failure.code, detail=failure.detail)]
+    # What makes batches wait does not keep single pictures from being taken.
+    waiting = request.app[RUNNER].waiting
+    if waiting is not None and waiting.code not in (NotReady.code, failure and failure.code):
+        reasons.append(waiting)
+    return answer(Ready(ready=failure is None, reasons=tuple(reasons)))
 
 
 async def capabilities(request: web.Request) -> web.StreamResponse:
@@ -117,7 +125,19 @@ def statistics(metrics: Metrics, uptime: float, in_flight: int) -> Stats:
 
 async def exposition(request: web.Request) -> web.StreamResponse:
     """Counters and timings for Prometheus."""
+    await asyncio.to_thread(_gauge, request.app)
     return web.Response(body=request.app[METRICS].exposition(), content_type=METRICS_TYPE, charset="utf-8")
+
+
+def _gauge(app: web.Application) -> None:
+    """Measure what is not counted as it happens; a store that does not answer leaves the old values."""
+    metrics = app[METRICS]
+    with suppress(StoreUnavailable):
+        for state, items in app[VIEWS].queue().items():
+            metrics.queue.labels(state).set(items)
+        metrics.output_bytes.set(app[RETENTION].output_bytes())
+    with suppress(OSError):
+        metrics.free_bytes.set(app[OUTPUTS].free_bytes)
 
 
 ROUTES = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -41,5 +42,10 @@ def test_no_code_is_in_the_table_that_does_not_exist() -> None:
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_is_in_the_table_with_its_default(name: str) -> None:
     default = Settings.model_fields[name].default
-    shown = f'"{default}"' if isinstance(default, str) else f"{default:g}" if default < 1000 else str(default)
-    assert f"| `{name}` | `GPEN_{name.upper()}` | `{shown}` |" in SETTINGS
+    assert f"| `{name}` | `GPEN_{name.upper()}` | `{_shown(default)}` |" in SETTINGS
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, float | int) and not isinstance(default, bool):
+        return f"{default:g}" if default < 1000 else str(default)
+    return json.dumps(default)

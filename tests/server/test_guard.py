@@ -17,7 +17,7 @@ OPERATIONS = [
     for path, item in document(ROUTES)["paths"].items()
     for method, operation in item.items()
 ]
-TOKENLESS = {("GET", "/v1/health"), ("POST", "/v1/pair")}
+TOKENLESS = {("GET", "/v1/health"), ("POST", "/v1/pair"), ("GET", "/v1/events")}
 HOSTILE_HOSTS = [
     "evil.example",
     "",

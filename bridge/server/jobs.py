@@ -1,0 +1,327 @@
+"""Batches: submitted, looked at and steered; serves /v1/jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import TypeVar
+
+from aiohttp import web
+
+from bridge.errors import (
+    DiskFull,
+    IdempotencyConflict,
+    InvalidRequest,
+    ItemUnknown,
+    JobUnknown,
+    PathRefused,
+    PresetUnknown,
+    SourceMissing,
+    StoreUnavailable,
+    UploadIncomplete,
+    UploadUnknown,
+)
+from bridge.jobs.batches import Batches, Submission
+from bridge.jobs.runner import Runner
+from bridge.jobs.sources import Sources
+from bridge.jobs.views import Views
+from bridge.presets import Parameters
+from bridge.protocol.jobs import (
+    DEFAULT_PAGE,
+    MAX_PAGE,
+    ItemDetail,
+    ItemPage,
+    ItemRequest,
+    ItemsRequest,
+    ItemStatus,
+    JobList,
+    JobRequest,
+    JobState,
+    JobStatus,
+    RetryRequest,
+    Verdict,
+)
+from bridge.server.guard import CALLER
+from bridge.server.presets import PRESETS
+from bridge.server.route import Route, answer
+
+IDEMPOTENCY_HEADER = "Idempotency-Key"
+
+BATCHES = web.AppKey("batches", Batches)
+VIEWS = web.AppKey("views", Views)
+SOURCES = web.AppKey("sources", Sources)
+RUNNER = web.AppKey("runner", Runner)
+
+E = TypeVar("E", bound=StrEnum)
+
+
+async def submit_job(request: web.Request) -> web.StreamResponse:
+    """Submit a batch; it is stored before this answers."""
+    asked = JobRequest.parse_json(await request.read())
+    key = _idempotency_key(request)
+    client_id = request[CALLER].client_id
+    batches = request.app[BATCHES]
+    if key is not None:
+        # Before anything is looked up: the sources may be gone by now, and the job is there.
+        found = await asyncio.to_thread(batches.find, client_id, key, asked)
+        if found is not None:
+            return answer(found, status=202)
+    base = await preset_parameters(request, asked.preset)
+    names = await _names(request, asked.items)
+    assert base is not None  # noqa: S101 - a job always names a preset; this tells mypy
+    submission = Submission(asked, client_id, base, names, key)
+    state = await asyncio.to_thread(batches.submit, submission)
+    request.app[RUNNER].wake()
+    return answer(state, status=202)
+
+
+async def add_items(request: web.Request) -> web.StreamResponse:
+    """Add photos to a batch; a `ref` that it has already is left alone."""
+    asked = ItemsRequest.parse_json(await request.read())
+    job = request.match_info["job"]
+    await asyncio.to_thread(request.app[VIEWS].job, job)
+    names = await _names(request, asked.items)
+    state = await asyncio.to_thread(request.app[BATCHES].add, job, asked.items, names)
+    request.app[RUNNER].wake()
+    return answer(state, status=202)
+
+
+async def list_jobs(request: web.Request) -> web.StreamResponse:
+    """Batches, newest first, by page."""
+    state = _choice(request, "state", JobStatus)
+    after, limit = request.query.get("after"), _limit(request)
+    jobs = await asyncio.to_thread(lambda: request.app[VIEWS].jobs(after=after, limit=limit, state=state))
+    return answer(jobs)
+
+
+async def read_job(request: web.Request) -> web.StreamResponse:
+    """One batch: state, counts and ETA."""
+    return answer(await asyncio.to_thread(request.app[VIEWS].job, request.match_info["job"]))
+
+
+async def list_items(request: web.Request) -> web.StreamResponse:
+    """Photos of a batch, by page."""
+    views, job = request.app[VIEWS], request.match_info["job"]
+    state, verdict = _choice(request, "state", ItemStatus), _choice(request, "review", Verdict)
+    after = _number(request.query["after"]) if "after" in request.query else -1
+    limit = _limit(request)
+    page = await asyncio.to_thread(
+        lambda: views.items(job, after=after, limit=limit, state=state, verdict=verdict)
+    )
+    return answer(page)
+
+
+async def read_item(request: web.Request) -> web.StreamResponse:
+    """One photo of a batch, with its faces."""
+    return await answer_item(request)
+
+
+async def cancel_job(request: web.Request) -> web.StreamResponse:
+    """Drop what is queued and stop what is worked on."""
+    return await _steer_job(request, request.app[BATCHES].cancel)
+
+
+async def pause_job(request: web.Request) -> web.StreamResponse:
+    """Begin nothing more of a batch; what is worked on is finished."""
+    return await _steer_job(request, request.app[BATCHES].pause)
+
+
+async def resume_job(request: web.Request) -> web.StreamResponse:
+    """End the pause of a batch."""
+    return await _steer_job(request, request.app[BATCHES].resume)
+
+
+async def retry_job(request: web.Request) -> web.StreamResponse:
+    """Run failed photos of a batch again, also with other parameters."""
+    asked = RetryRequest.parse_json(await request.read())
+    base = await preset_parameters(request, asked.preset)
+    return await _steer_job(request, lambda job: request.app[BATCHES].retry(job, asked, base))
+
+
+async def cancel_item(request: web.Request) -> web.StreamResponse:
+    """Drop or stop one photo."""
+    return await _steer_item(request, request.app[BATCHES].cancel)
+
+
+async def pause_item(request: web.Request) -> web.StreamResponse:
+    """Let one photo wait until it is resumed."""
+    return await _steer_item(request, request.app[BATCHES].pause)
+
+
+async def resume_item(request: web.Request) -> web.StreamResponse:
+    """End the pause of one photo."""
+    return await _steer_item(request, request.app[BATCHES].resume)
+
+
+async def retry_item(request: web.Request) -> web.StreamResponse:
+    """Run one failed photo again, also with other parameters."""
+    asked = RetryRequest.parse_json(await request.read())
+    base = await preset_parameters(request, asked.preset)
+    return await _steer_item(request, lambda job, item: request.app[BATCHES].retry(job, asked, base, item))
+
+
+def item_address(request: web.Request) -> tuple[str, int]:
+    """Job and item that an address names.
+
+    Raises:
+        ItemUnknown: the item is not a number.
+    """
+    job, text = request.match_info["job"], request.match_info["item"]
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise ItemUnknown(f"Items have numbers; {text} is none.")
+    return job, int(text)
+
+
+async def answer_item(request: web.Request) -> web.StreamResponse:
+    """The item that an address names, as it is now."""
+    return answer(await asyncio.to_thread(request.app[VIEWS].item, *item_address(request)))
+
+
+async def preset_parameters(request: web.Request, name: str | None) -> Parameters | None:
+    """What a preset holds now; None for no name.
+
+    Raises:
+        PresetUnknown: there is none of that name.
+    """
+    if name is None:
+        return None
+    return (await asyncio.to_thread(request.app[PRESETS].get, name)).parameters
+
+
+async def _names(request: web.Request, items: Sequence[ItemRequest]) -> list[str]:
+    """The sources' file names; every source that cannot be used is refused now, not at 3 a.m."""
+    if any(item.source.path is not None for item in items) and not _is_loopback(request.remote):
+        raise PathRefused("Only programs on this computer may name files; send uploads instead.")
+    sources = request.app[SOURCES]
+    return await asyncio.to_thread(lambda: [sources.name_of(item.source) for item in items])
+
+
+def _is_loopback(remote: str | None) -> bool:
+    try:
+        return ipaddress.ip_address(remote or "").is_loopback
+    except ValueError:
+        return False
+
+
+async def _steer_job(request: web.Request, verb: Callable[[str], None]) -> web.StreamResponse:
+    job = request.match_info["job"]
+    await asyncio.to_thread(verb, job)
+    request.app[RUNNER].wake()
+    return answer(await asyncio.to_thread(request.app[VIEWS].job, job))
+
+
+async def _steer_item(request: web.Request, verb: Callable[[str, int], None]) -> web.StreamResponse:
+    await asyncio.to_thread(verb, *item_address(request))
+    request.app[RUNNER].wake()
+    return await answer_item(request)
+
+
+def _idempotency_key(request: web.Request) -> str | None:
+    key = request.headers.get(IDEMPOTENCY_HEADER)
+    if key is not None and not re.fullmatch(r"[\x21-\x7e]{1,200}", key):
+        raise InvalidRequest(f"{IDEMPOTENCY_HEADER} has 1 to 200 printable ASCII characters without spaces.")
+    return key
+
+
+def _choice(request: web.Request, name: str, kind: type[E]) -> E | None:
+    text = request.query.get(name)
+    if text is None:
+        return None
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise InvalidRequest(f"{name} is one of {', '.join(kind)}.") from error
+
+
+def _limit(request: web.Request) -> int:
+    limit = _number(request.query.get("limit", str(DEFAULT_PAGE)))
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidRequest(f"limit is a number from 1 to {MAX_PAGE}.")
+    return limit
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise InvalidRequest("after and limit are numbers.")
+    return int(text)
+
+
+STORE_ERRORS = (StoreUnavailable, DiskFull)
+ITEM_ERRORS = (JobUnknown, ItemUnknown, *STORE_ERRORS)
+_SOURCE_ERRORS = (InvalidRequest, PathRefused, SourceMissing, UploadUnknown, UploadIncomplete)
+_LIMIT_QUERY = ("limit", f"How many, 1 to {MAX_PAGE}; {DEFAULT_PAGE} if absent.")
+ITEM = "/v1/jobs/{job}/items/{item}"
+
+ROUTES = (
+    Route(
+        "POST",
+        "/v1/jobs",
+        submit_job,
+        takes=JobRequest,
+        gives=JobState,
+        status=202,
+        errors=(*_SOURCE_ERRORS, PresetUnknown, IdempotencyConflict, *STORE_ERRORS),
+        headers=((IDEMPOTENCY_HEADER, "The same key and body again give the job that is there."),),
+    ),
+    Route(
+        "GET",
+        "/v1/jobs",
+        list_jobs,
+        gives=JobList,
+        query=(
+            ("after", "`next` of the page before."),
+            _LIMIT_QUERY,
+            ("state", f"Only those that are: {', '.join(JobStatus)}."),
+        ),
+        errors=(InvalidRequest, JobUnknown, StoreUnavailable),
+    ),
+    Route("GET", "/v1/jobs/{job}", read_job, gives=JobState, errors=(JobUnknown, StoreUnavailable)),
+    Route("POST", "/v1/jobs/{job}/cancel", cancel_job, gives=JobState, errors=(JobUnknown, *STORE_ERRORS)),
+    Route("POST", "/v1/jobs/{job}/pause", pause_job, gives=JobState, errors=(JobUnknown, *STORE_ERRORS)),
+    Route("POST", "/v1/jobs/{job}/resume", resume_job, gives=JobState, errors=(JobUnknown, *STORE_ERRORS)),
+    Route(
+        "POST",
+        "/v1/jobs/{job}/retry",
+        retry_job,
+        takes=RetryRequest,
+        gives=JobState,
+        errors=(InvalidRequest, JobUnknown, PresetUnknown, *STORE_ERRORS),
+    ),
+    Route(
+        "POST",
+        "/v1/jobs/{job}/items",
+        add_items,
+        takes=ItemsRequest,
+        gives=JobState,
+        status=202,
+        errors=(*_SOURCE_ERRORS, JobUnknown, *STORE_ERRORS),
+    ),
+    Route(
+        "GET",
+        "/v1/jobs/{job}/items",
+        list_items,
+        gives=ItemPage,
+        query=(
+            ("after", "`next` of the page before."),
+            _LIMIT_QUERY,
+            ("state", f"Only those that are: {', '.join(ItemStatus)}."),
+            ("review", f"Only those whose verdict is: {', '.join(Verdict)}."),
+        ),
+        errors=(InvalidRequest, JobUnknown, StoreUnavailable),
+    ),
+    Route("GET", ITEM, read_item, gives=ItemDetail, errors=ITEM_ERRORS),
+    Route("POST", f"{ITEM}/cancel", cancel_item, gives=ItemDetail, errors=ITEM_ERRORS),
+    Route("POST", f"{ITEM}/pause", pause_item, gives=ItemDetail, errors=ITEM_ERRORS),
+    Route("POST", f"{ITEM}/resume", resume_item, gives=ItemDetail, errors=ITEM_ERRORS),
+    Route(
+        "POST",
+        f"{ITEM}/retry",
+        retry_item,
+        takes=RetryRequest,
+        gives=ItemDetail,
+        errors=(InvalidRequest, PresetUnknown, *ITEM_ERRORS),
+    ),
+)
