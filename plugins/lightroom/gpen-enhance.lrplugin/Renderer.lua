@@ -5,6 +5,7 @@ local LrExportSession = import "LrExportSession"
 local LrTasks = import "LrTasks"
 
 local Files = require "Files"
+local Naming = require "Naming"
 local Tasks = require "Tasks"
 
 local Renderer = {}
@@ -79,6 +80,17 @@ function Renderer.waitFor(rendition)
     return pathOrMessage
 end
 
+-- The bridge takes names that every system takes.
+local function legallyNamed(path)
+    local name = Files.leaf(path)
+    local legal = Naming.legal(name)
+    if legal == name then return path end
+    local renamed = Files.child(Files.parent(path), legal)
+    local fine, problem = Files.place(path, renamed)
+    if not fine then return nil, problem end
+    return renamed
+end
+
 local function render(photo, settings)
     if not Files.makeFolder(settings.LR_export_destinationPathPrefix) then return nil, { code = "disk_full" } end
     local session = LrExportSession { photosToExport = { photo }, exportSettings = settings }
@@ -86,7 +98,8 @@ local function render(photo, settings)
     for _, rendition in session:renditions {} do
         path, problem = Renderer.waitFor(rendition)
     end
-    return path, problem
+    if not path then return nil, problem end
+    return legallyNamed(path)
 end
 
 --- Begin to render a photo.

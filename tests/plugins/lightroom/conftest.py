@@ -16,7 +16,6 @@ from bridge.protocol import PROTOCOL
 from bridge.server import app as application
 from bridge.server.announcement import Announcement, announce, withdraw
 from bridge.server.pair import PAIRING
-from tests.plugins.lightroom import stand_in
 from bridge.server.parts import READINESS
 from tests.plugins.lightroom.host import Host, World
 from tests.server.fakes import FakeParts
@@ -47,7 +46,6 @@ class RunningBridge:
         self._loop.close()
 
     async def _run(self, started: threading.Event) -> None:
-        stand_in.install()
         token = f"token-{self._starts}"
         settings = Settings(**self._settings)
         self.app = application.build(settings, self.places, owner_token=token, open_parts=self.fakes.open)
