@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -90,6 +91,16 @@ class RunningBridge:
         self._loop.call_soon_threadsafe(make)
         assert ready.wait(5)
         return done[0]
+
+
+@pytest.fixture(autouse=True)
+def _collect_on_this_thread_only() -> Iterator[None]:
+    """Lua runs without Python's lock; a collector on the bridge's thread would pull its objects away meanwhile."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.collect()
+    gc.enable()
 
 
 @pytest.fixture

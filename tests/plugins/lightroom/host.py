@@ -111,12 +111,24 @@ class Message:
 
 
 class Dialog:
-    """A dialog as a person sees it: controls are found by what they are bound to or what they say."""
+    """A dialog as a person sees it: controls are found by what they are bound to or what they say.
 
-    def __init__(self, host: Host, dialog: Any) -> None:
+    Args:
+        fetch: gives the Lua table. It is fetched anew each time: a table that Python got while a
+            coroutine ran must not be held when that coroutine is gone (lupa keeps its state with it).
+    """
+
+    def __init__(self, host: Host, fetch: Callable[[], Any]) -> None:
         self._host = host
-        self._table = dialog
-        self.title = _text(dialog[b"arguments"][b"title"])
+        self._fetch = fetch
+
+    @property
+    def _table(self) -> Any:
+        return self._fetch()
+
+    @property
+    def title(self) -> str:
+        return _text(self._table[b"arguments"][b"title"])
 
     def _views(self) -> Iterable[tuple[str, Any, Any]]:
         for pair in self._table[b"views"].values():
@@ -335,14 +347,13 @@ class Host:
             b"local K, f, keep, a, b, c, d = ... K.spawn('test', function() keep(f(a, b, c, d)) end)",
             self.kernel,
             function,
-            lambda *values: results.extend(values),
+            lambda *values: results.extend(self.from_lua(value) for value in values),
             *[self.to_lua(arg) for arg in args],
         )
         assert keep is None
         self.run()
         assert self.failures == [], self.failures
-        values = [self.from_lua(value) for value in results]
-        return values[0] if len(values) == 1 else tuple(values)
+        return results[0] if len(results) == 1 else tuple(results)
 
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
         """Let the tasks go on until all are done, the host is killed, or `until` says so."""
@@ -432,6 +443,7 @@ class Host:
             # dialogs
             "confirm": self._confirm,
             "message": lambda style, text, info: self.messages.append(Message(style, text, info)),
+            "modal": self._modal,
             "modal_result": self._modal_result,
             "open_panel": lambda _: self.opened_panel,
             "progress_begin": self._progress_begin,
@@ -485,8 +497,6 @@ class Host:
         }
         services = {name: self._service(function) for name, function in plain.items()}
         in_luas_terms = {
-            "modal": self._modal,
-            "stop_modal": self._stop_modal,
             "http": self._http,
             "http_done": lambda ticket: self.wire.done(ticket),
             "http_result": self._http_result,
@@ -553,16 +563,14 @@ class Host:
         self.failures.append(f"nobody expected: {message} ({', '.join(verbs)})")
         return "cancel"
 
-    def _modal(self, dialog: Any) -> int:
-        shown = Dialog(self, dialog)
-        if self.people:
-            person = self.people.pop(0)(shown)
-        else:
-            self.failures.append(f"nobody expected the dialog {shown.title}: {shown.texts()}")
-            person = (result for result in ())  # type: ignore[assignment]
-        self._modals.append(person)
-        self._wake[len(self._modals)] = self.now()
-        return len(self._modals)
+    def _modal(self, title: str) -> int:
+        ticket = len(self._modals) + 1
+        if not self.people:
+            self.failures.append(f"nobody expected the dialog {title}")
+            self.people.append(_nobody)
+        self._modals.append(self.people.pop(0)(Dialog(self, lambda: self.kernel[b"dialogs"][ticket])))
+        self._wake[ticket] = self.now()
+        return ticket
 
     def _modal_result(self, ticket: int) -> str | None:
         if self.now() < self._wake[ticket]:
@@ -575,9 +583,6 @@ class Host:
             self.failures.append(traceback.format_exc())
             return "cancel"
         return None
-
-    def _stop_modal(self, dialog: Any, result: bytes) -> None:
-        dialog[b"result"] = result
 
     def _progress_begin(self, _title: str) -> int:
         self._progress += 1
@@ -688,6 +693,12 @@ class Host:
     def _render_rest(self, path: str) -> None:
         if self.world.disk.real(path).exists():
             self.world.disk.real(path).write_bytes(self._late[path])
+
+
+def _nobody(_: Dialog) -> Generator[float, None, str]:
+    """Closes a dialog that no test expected."""
+    yield 0.0
+    return "cancel"
 
 
 def run_for_real(command: str) -> int:

@@ -13,7 +13,7 @@ NAMESPACES: dict[str, str] = {
     "LrColor": "",
     "LrDate": "currentTime timeToUserFormat timeToW3CDate",
     "LrDialogs": (
-        "confirm message presentModalDialog runOpenPanel showBezel stopModalWithResult "
+        "confirm message presentModalDialog runOpenPanel showBezel "
         "attachErrorDialogToFunctionContext"
     ),
     "LrErrors": "throwUserError throwCanceled isCanceledError",

@@ -230,7 +230,7 @@ class Panel:
                 return { arguments = { title = "GPEN Enhance" }, views = out }
             end"""
         )(host.kernel, sections)
-        self.dialog = Dialog(host, views)
+        self.dialog = Dialog(host, lambda: views)
 
     def press(self, title: str) -> None:
         self.dialog.press(title)

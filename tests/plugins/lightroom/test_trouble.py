@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge.errors import EngineError
+from bridge.errors import EncodingFailed
 from tests.plugins.lightroom.conftest import RunningBridge, Start
 from tests.plugins.lightroom.host import Dialog, Host, World, run_for_real
 from tests.plugins.lightroom.wire import Fault
@@ -57,10 +57,10 @@ def test_what_the_bridge_refuses_is_told_in_our_words(
     world: World, host: Host, bridge: RunningBridge
 ) -> None:
     three(world)
-    bridge.fakes.engine.failure = EngineError("The device said no.")
+    bridge.fakes.engine.failure = EncodingFailed("The device said no.")
     host.answers = [("0 photos enhanced. 3 failed", "cancel")]
     host.menu("EnhanceAgain")
-    assert "a.nef: The network failed on the device. The device said no." in host.confirmations[0].info
+    assert "a.nef: The result cannot be written in this format. The device said no." in host.confirmations[0].info
     assert world.leftovers() == []
 
 

@@ -110,6 +110,8 @@ function K.set(argument, object, value)
     (argument.object or object)[argument.key] = value
 end
 
+K.dialogs = {}
+
 -- --- dialogs -----------------------------------------------------------------
 
 imports.LrDialogs = K.namespace("LrDialogs", {
@@ -125,15 +127,15 @@ imports.LrDialogs = K.namespace("LrDialogs", {
         end
         local dialog = { arguments = arguments, views = K.walk(arguments.contents) }
         if arguments.accessoryView then K.walk(arguments.accessoryView, nil, dialog.views) end
-        local ticket = py.modal(dialog)
+        local ticket = py.modal(arguments.title)
+        K.dialogs[ticket] = dialog
         local result
         K.waitFor(function()
-            result = dialog.result or py.modal_result(ticket)
+            result = py.modal_result(ticket)
             return result ~= nil
         end)
         return result
     end,
-    stopModalWithResult = function(view, result) py.stop_modal(view, result) end,
     runOpenPanel = function(arguments) return py.open_panel(arguments.title or "") end,
     showBezel = function(text) py.message("bezel", text, "") end,
     attachErrorDialogToFunctionContext = function(context) K.state(context, "a function context").showErrors = true end,
