@@ -15,6 +15,7 @@ local SENTENCES = {
     catalog_busy = LOC "$$$/GPEN/Error/CatalogBusy=The catalog was busy for too long.",
     checkpoint_not_installed = LOC "$$$/GPEN/Error/NotInstalled=This checkpoint is not installed on the bridge.",
     checkpoint_unknown = LOC "$$$/GPEN/Error/CheckpointUnknown=The bridge knows no checkpoint of that name.",
+    crash_loop = LOC "$$$/GPEN/Error/CrashLoop=The bridge died whenever it worked on this photo.",
     disk_full = LOC "$$$/GPEN/Error/DiskFull=The result could not be written. Is the disk full or read-only?",
     encoding_failed = LOC "$$$/GPEN/Error/Encoding=The result cannot be written in this format.",
     engine_failed = LOC "$$$/GPEN/Error/Engine=The network failed on the device.",
@@ -36,7 +37,9 @@ local SENTENCES = {
     render_skipped = LOC "$$$/GPEN/Error/RenderSkipped=Lightroom skipped the photo.",
     result_lost = LOC "$$$/GPEN/Error/ResultLost=The bridge no longer has the result. Enhance the photo again.",
     self_test_failed = LOC "$$$/GPEN/Error/SelfTest=The network gives wrong results on this device.",
+    source_missing = LOC "$$$/GPEN/Error/SourceMissing=The bridge does not find the rendered file.",
     source_gone = LOC "$$$/GPEN/Error/SourceGone=The original is no longer in the catalog.",
+    store_unavailable = LOC "$$$/GPEN/Error/Store=The bridge cannot write to its store. Is its disk full?",
     timed_out = LOC "$$$/GPEN/Error/TimedOut=The bridge took too long to answer.",
     unauthorized = LOC "$$$/GPEN/Error/Unauthorized=The bridge does not know this computer. Pair it again.",
 }
