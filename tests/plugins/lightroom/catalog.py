@@ -182,7 +182,9 @@ class Catalog:
         def same(one: str) -> bool:
             return one == path if case_sensitive else one.lower() == path.lower()
 
-        return next((uuid for uuid, photo in self.photos.items() if not photo.master and same(photo.path)), None)
+        return next(
+            (uuid for uuid, photo in self.photos.items() if not photo.master and same(photo.path)), None
+        )
 
     def find_property(self, name: str) -> list[str]:
         return [uuid for uuid, photo in self.photos.items() if photo.properties.get(name) is not None]

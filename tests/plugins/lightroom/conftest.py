@@ -95,7 +95,7 @@ class RunningBridge:
 
 @pytest.fixture(autouse=True)
 def _collect_on_this_thread_only() -> Iterator[None]:
-    """Lua runs without Python's lock; a collector on the bridge's thread would pull its objects away meanwhile."""
+    """Lua runs without Python's lock: a collector on the bridge's thread must not free its objects."""
     gc.collect()
     gc.disable()
     yield

@@ -86,7 +86,7 @@ class World:
         places = [self.bridge_home / "exchange", self.bridge_home / "lightroom", self.root / "temp"]
         found = [path for place in places for path in place.rglob("*") if path.is_file()]
         found += [path for path in self.root.rglob("*.part") if "outputs" not in path.parts]
-        found += [path for path in (self.bridge_home / "exchange").glob("lightroom-*")]
+        found += (self.bridge_home / "exchange").glob("lightroom-*")
         return sorted(str(path.relative_to(self.root)) for path in found)
 
     def virtual_copy(self, master: Photo, name: str = "Copy 1") -> Photo:
@@ -305,7 +305,7 @@ class Host:
         self.environment = self._environment()
 
     def _lua_file(self, path: Path, *args: Any) -> Any:
-        chunk = self.lua.eval("assert(loadstring(...))".encode(), path.read_bytes(), f"@sdk/{path.name}".encode())
+        chunk = self.lua.eval(b"assert(loadstring(...))", path.read_bytes(), f"@sdk/{path.name}".encode())
         return chunk(*args)  # the chunk's own arguments: `local py, K = ...`
 
     def _environment(self) -> Any:
@@ -368,7 +368,9 @@ class Host:
                 break
             if soonest is not None:
                 time.sleep(max(0.0, min((soonest - self.now()) / self.speed, 0.02)))
-            assert time.monotonic() - began < PATIENCE_SECONDS, f"tasks do not end; last: {self.captions[-3:]}"
+            assert time.monotonic() - began < PATIENCE_SECONDS, (
+                f"tasks do not end; last: {self.captions[-3:]}"
+            )
 
     def quit(self) -> None:
         """End the program properly: only now preferences are sure to be on disk."""
@@ -384,7 +386,9 @@ class Host:
 
     def export_service(self, photos: list[Photo], settings: dict[str, Any]) -> None:
         provider = self.script("ExportService")
-        objects = self.lua.table_from([self.kernel[b"object"](b"photo", photo.uuid.encode()) for photo in photos])
+        objects = self.lua.table_from(
+            [self.kernel[b"object"](b"photo", photo.uuid.encode()) for photo in photos]
+        )
         self.kernel[b"runService"](provider, objects, self.to_lua(settings))
         self.run()
 
@@ -392,7 +396,9 @@ class Host:
         """What the host has at the end: path -> whether the rendition counts as done."""
         told: dict[str, bool] = {}
         provider = self.script("ExportFilter")
-        objects = self.lua.table_from([self.kernel[b"object"](b"photo", photo.uuid.encode()) for photo in photos])
+        objects = self.lua.table_from(
+            [self.kernel[b"object"](b"photo", photo.uuid.encode()) for photo in photos]
+        )
         tell = self._service(lambda path, fine: told.__setitem__(path, fine))
         self.kernel[b"runFilter"](provider, objects, self.to_lua(settings), tell)
         self.run()
@@ -597,7 +603,9 @@ class Host:
     # --- HTTP ---------------------------------------------------------------
 
     def _http(self, method: bytes, url: bytes, body: bytes | None, headers: Any, timeout: float) -> int:
-        return self.wire.start(method.decode(), url.decode(), body or b"", self.from_lua(headers) or [], timeout)
+        return self.wire.start(
+            method.decode(), url.decode(), body or b"", self.from_lua(headers) or [], timeout
+        )
 
     def _http_result(self, ticket: int) -> Any:
         content, status, fields, failure = self.wire.result(ticket)

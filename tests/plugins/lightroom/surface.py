@@ -7,20 +7,24 @@ pcall, a metamethod or a C callback; `w` needs a write gate, `p` a private gate 
 
 from __future__ import annotations
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 NAMESPACES: dict[str, str] = {
     "LrApplication": "activeCatalog versionString",
     "LrBinding": "makePropertyTable",
     "LrColor": "",
     "LrDate": "currentTime timeToUserFormat timeToW3CDate",
     "LrDialogs": (
-        "confirm message presentModalDialog runOpenPanel showBezel "
-        "attachErrorDialogToFunctionContext"
+        "confirm message presentModalDialog runOpenPanel showBezel attachErrorDialogToFunctionContext"
     ),
     "LrErrors": "throwUserError throwCanceled isCanceledError",
     "LrExportSession": "",
     "LrFileUtils": (
-        "chooseUniqueFileName copy createAllDirectories delete directoryEntries exists fileAttributes files "
-        "isWritable move moveToTrash readFile volumeAttributes"
+        "chooseUniqueFileName copy createAllDirectories delete directoryEntries exists fileAttributes "
+        "files isWritable move moveToTrash readFile volumeAttributes"
     ),
     "LrFunctionContext": "callWithContext postAsyncTaskWithContext",
     "LrHttp": "get!~ post!~ postMultipart!~ openUrlInBrowser",
@@ -33,9 +37,7 @@ NAMESPACES: dict[str, str] = {
     "LrPrefs": "prefsForPlugin",
     "LrProgressScope": "",
     "LrShell": "revealInShell openFilesInApp",
-    "LrTasks": (
-        "canYield execute!~ pcall sleep!~ startAsyncTask startAsyncTaskWithoutErrorHandler yield!~"
-    ),
+    "LrTasks": ("canYield execute!~ pcall sleep!~ startAsyncTask startAsyncTaskWithoutErrorHandler yield!~"),
     "LrView": "bind osFactory conditionalItem",
 }
 """Namespaces that `import` gives; those with an empty list are constructors."""
@@ -74,23 +76,23 @@ PROPERTIES: dict[str, str] = {
     "LrPlugin": "enabled id path",
 }
 
-RAW = frozenset(
+RAW = _words(
     "uuid path isVideo isVirtualCopy masterPhoto fileFormat smartPreviewInfo rating colorNameForLabel "
     "pickStatus gps gpsAltitude copyrightState keywords dimensions croppedDimensions width height dateTimeOriginal "
-    "dateTimeOriginalISO8601 lastEditTime isInStackInFolder stackPositionInFolder".split()
+    "dateTimeOriginalISO8601 lastEditTime isInStackInFolder stackPositionInFolder"
 )
-FORMATTED = frozenset(
+FORMATTED = _words(
     "fileName copyName title caption copyright label creator creatorEmail creatorUrl "
     "headline rightsUsageTerms copyrightInfoUrl location city stateProvince country isoCountryCode "
-    "instructions jobIdentifier provider source dateCreated dateTimeOriginal folderName".split()
+    "instructions jobIdentifier provider source dateCreated dateTimeOriginal folderName"
 )
-WRITABLE = frozenset(
+WRITABLE = _words(
     "rating label colorNameForLabel pickStatus gps gpsAltitude title caption copyright copyrightState "
     "creator creatorEmail creatorUrl headline rightsUsageTerms copyrightInfoUrl location city "
-    "stateProvince country isoCountryCode instructions jobIdentifier provider source dateCreated".split()
+    "stateProvince country isoCountryCode instructions jobIdentifier provider source dateCreated"
 )
 
-EXPORT_KEYS = frozenset(
+EXPORT_KEYS = _words(
     "LR_format LR_export_bitDepth LR_export_colorSpace LR_tiff_compressionMethod "
     "LR_tiff_preserveTransparency LR_enableHDRDisplay LR_size_doConstrain LR_size_doNotEnlarge "
     "LR_size_resizeType LR_size_maxWidth LR_size_maxHeight LR_size_units LR_outputSharpeningOn "
@@ -98,7 +100,7 @@ EXPORT_KEYS = frozenset(
     "LR_removeLocationMetadata LR_removeFaceMetadata LR_includeVideoFiles LR_reimportExportedPhoto "
     "LR_export_destinationType LR_export_destinationPathPrefix LR_export_useSubfolder "
     "LR_collisionHandling LR_renamingTokensOn LR_tokens LR_extensionCase LR_jpeg_quality "
-    "LR_jpeg_useLimitSize LR_jpeg_limitSize LR_cantExportBecause".split()
+    "LR_jpeg_useLimitSize LR_jpeg_limitSize LR_cantExportBecause"
 )
 
 _VIEW = "bind_to_object tooltip visible fill fill_horizontal fill_vertical width height place_horizontal "
@@ -108,7 +110,7 @@ _TEXT = " height_in_lines width_in_chars title alignment truncation selectable t
 _EDITABLE = " value immediate validate precision min max placeholder_string"
 
 CONTROLS: dict[str, frozenset[str]] = {
-    name: frozenset((_VIEW + keys).split())
+    name: _words(_VIEW + keys)
     for name, keys in {
         "row": "",
         "column": "",
@@ -132,11 +134,11 @@ CONTROLS: dict[str, frozenset[str]] = {
 
 FACTORY_FUNCTIONS = "control_spacing label_spacing dialog_spacing"
 
-INFO_KEYS = frozenset(
+INFO_KEYS = _words(
     "LrSdkVersion LrSdkMinimumVersion LrToolkitIdentifier LrPluginName LrPluginInfoUrl LrPluginInfoProvider "
     "LrInitPlugin LrForceInitPlugin LrExportMenuItems LrLibraryMenuItems LrHelpMenuItems "
     "LrExportServiceProvider LrExportFilterProvider LrMetadataProvider LrMetadataTagsetFactory "
-    "LrLimitNumberOfTempRenditions VERSION".split()
+    "LrLimitNumberOfTempRenditions VERSION"
 )
 
 GLOBALS = (

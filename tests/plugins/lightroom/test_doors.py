@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from tests.plugins.lightroom import surface
 from tests.plugins.lightroom.conftest import RunningBridge
 from tests.plugins.lightroom.darkroom import kind_of, pixels_of
 from tests.plugins.lightroom.host import PLUGIN, PLUGIN_ID, Dialog, Host, World, run_for_real
-from tests.plugins.lightroom.wire import Fault
 
 NOTHING = {"strength": 0, "denoise": 0, "sharpen": 0}
 
@@ -25,7 +23,11 @@ NOTHING = {"strength": 0, "denoise": 0, "sharpen": 0}
 @pytest.fixture
 def info(host: Host) -> Any:
     """Info.lua in its tiny environment: no import, no require, nothing but these."""
-    environment = {b"string": host.lua.globals()[b"string"], b"LOC": host.environment[b"LOC"], b"_VERSION": b"Lua 5.1"}
+    environment = {
+        b"string": host.lua.globals()[b"string"],
+        b"LOC": host.environment[b"LOC"],
+        b"_VERSION": b"Lua 5.1",
+    }
     load = host.lua.eval(b"function(source, env) return setfenv(assert(loadstring(source)), env)() end")
     return host.from_lua(load((PLUGIN / "Info.lua").read_bytes(), host.lua.table_from(environment)))
 
@@ -41,10 +43,16 @@ def test_the_manifest_names_what_is_there(info: Any) -> None:
             assert item.get("enabledWhen", "photosSelected") in ("photosSelected", "photosAvailable")
     for name in files:
         assert (PLUGIN / name).is_file(), name
-    assert [item["file"] for item in info["LrLibraryMenuItems"]] == [item["file"] for item in info["LrExportMenuItems"]]
+    assert [item["file"] for item in info["LrLibraryMenuItems"]] == [
+        item["file"] for item in info["LrExportMenuItems"]
+    ]
     # Every file is a door or is required by somebody.
-    required = set(re.findall(r'require\(?\s*"(\w+)"', "".join(p.read_text("utf-8") for p in PLUGIN.glob("*.lua"))))
-    assert {path.stem for path in PLUGIN.glob("*.lua")} == required | {Path(name).stem for name in files} | {"Info"}
+    required = set(
+        re.findall(r'require\(?\s*"(\w+)"', "".join(p.read_text("utf-8") for p in PLUGIN.glob("*.lua")))
+    )
+    assert {path.stem for path in PLUGIN.glob("*.lua")} == required | {Path(name).stem for name in files} | {
+        "Info"
+    }
 
 
 def test_every_sdk_name_in_the_sources_is_on_the_surface() -> None:
@@ -76,7 +84,8 @@ def export(world: World, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("form", "depth", "kind"), [("JPEG", 8, "JPEG"), ("TIFF", 8, "TIFF"), ("TIFF", 16, "TIFF"), ("PNG", 8, "PNG")]
+    ("form", "depth", "kind"),
+    [("JPEG", 8, "JPEG"), ("TIFF", 8, "TIFF"), ("TIFF", 16, "TIFF"), ("PNG", 8, "PNG")],
 )
 def test_the_action_leaves_the_form_that_was_asked_for(
     world: World, host: Host, bridge: RunningBridge, form: str, depth: int, kind: str
@@ -118,7 +127,9 @@ def test_without_a_bridge_the_action_says_so(world: World, host: Host) -> None:
     assert "not installed" in host.rendition_failures[0][1]
 
 
-def test_one_failed_rendition_leaves_the_others_alone(world: World, host: Host, bridge: RunningBridge) -> None:
+def test_one_failed_rendition_leaves_the_others_alone(
+    world: World, host: Host, bridge: RunningBridge
+) -> None:
     photos = [world.add("a.nef"), world.add("b.nef")]
     host.plans[photos[0].uuid] = (0.1, "out of memory")
     told = host.export_filter(photos, export(world))
@@ -153,7 +164,9 @@ def service_defaults(host: Host) -> dict[str, Any]:
     return {field["key"]: field["default"] for field in fields}
 
 
-def test_the_service_brings_results_beside_their_originals(world: World, host: Host, bridge: RunningBridge) -> None:
+def test_the_service_brings_results_beside_their_originals(
+    world: World, host: Host, bridge: RunningBridge
+) -> None:
     photos = [world.add("a.nef"), world.add("b.nef"), world.add("film.mov", video=True)]
     host.answers = [("2 photos enhanced. 1 were left out", "cancel")]
     host.export_service(photos[:2] + photos[2:], {**service_defaults(host), "LR_format": "JPEG"})
@@ -165,7 +178,12 @@ def test_the_service_brings_results_beside_their_originals(world: World, host: H
 
 def test_the_service_brings_results_into_a_folder(world: World, host: Host, bridge: RunningBridge) -> None:
     target = world.root / "delivery"
-    settings = {**service_defaults(host), "serviceFolder": str(target), "resultFormat": "jpeg", "LR_format": "TIFF"}
+    settings = {
+        **service_defaults(host),
+        "serviceFolder": str(target),
+        "resultFormat": "jpeg",
+        "LR_format": "TIFF",
+    }
     host.answers = [("2 photos enhanced|One photo", "cancel")]
     host.export_service([world.add("a.nef"), world.add("b.nef")], settings)
     assert sorted(path.name for path in target.iterdir()) == ["a-GPEN.jpg", "b-GPEN.jpg"]
@@ -383,7 +401,7 @@ def test_on_windows_with_a_name_that_is_not_ascii(tmp_path: Path) -> None:
 
 
 def test_a_windows_run(tmp_path: Path, start_windows: Any) -> None:
-    world, bridge = start_windows
+    world, _ = start_windows
     host = Host(world)
     world.add("Łódź 1.nef", folder="photos/zdjęcia")
     world.add("b.nef", folder="photos/zdjęcia")

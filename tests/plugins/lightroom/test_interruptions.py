@@ -52,7 +52,12 @@ def test_the_steps_are_those_of_a_run(world: World, host: Host, bridge: RunningB
     host.menu("EnhanceAgain")
     for label, numbers in STEPS.items():
         assert max(numbers) <= host.calls[label], label
-    changing = {"LrCatalog.createKeyword", "LrPhoto.setRawMetadata", "LrFileUtils.copy", "LrHttp.postMultipart"}
+    changing = {
+        "LrCatalog.createKeyword",
+        "LrPhoto.setRawMetadata",
+        "LrFileUtils.copy",
+        "LrHttp.postMultipart",
+    }
     assert not {label for label in changing if host.calls[label]} - {"LrCatalog.createKeyword"}
 
 
@@ -85,7 +90,9 @@ def test_killed_at_every_step_it_goes_on_where_it_was(
     assert Path(photos[0].path).read_bytes() == b"raw bytes of a.nef"
 
 
-@pytest.mark.parametrize("step", [*EVERY_STEP, ("LrTasks.sleep", 5), ("LrProgressScope.isCanceled", 1)], ids=named)
+@pytest.mark.parametrize(
+    "step", [*EVERY_STEP, ("LrTasks.sleep", 5), ("LrProgressScope.isCanceled", 1)], ids=named
+)
 def test_cancelled_at_every_step_nothing_is_half_done(
     world: World, bridge: RunningBridge, step: tuple[str, int]
 ) -> None:
@@ -100,7 +107,10 @@ def test_cancelled_at_every_step_nothing_is_half_done(
     if not said:
         assert host.calls["LrExportSession"] == 0  # nothing was begun
         return
-    assert said[0] == f"Cancelled: {len(world.results())} of 3 photos were finished." or len(world.results()) == 3
+    assert (
+        said[0] == f"Cancelled: {len(world.results())} of 3 photos were finished."
+        or len(world.results()) == 3
+    )
     whole(world)
     assert world.leftovers() == []
     host.quit()

@@ -25,8 +25,13 @@ def lua(tmp_path_factory: pytest.TempPathFactory) -> Host:
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 values = st.recursive(
-    st.booleans() | texts | st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(allow_nan=False, allow_infinity=False),
-    lambda inner: st.lists(inner, min_size=1, max_size=4) | st.dictionaries(texts, inner, min_size=1, max_size=4),
+    st.booleans()
+    | texts
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: (
+        st.lists(inner, min_size=1, max_size=4) | st.dictionaries(texts, inner, min_size=1, max_size=4)
+    ),
     max_leaves=12,
 )
 
@@ -42,7 +47,8 @@ def test_json_there_and_back(lua: Host, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[1,]", "{'a':1}", "nul", "01", "1.", '"\\ud800"', '"\n"', "1 2", "NaN", "[" * 300, "1e999"]
+    "text",
+    ["", "{", "[1,]", "{'a':1}", "nul", "01", "1.", '"\\ud800"', '"\n"', "1 2", "NaN", "[" * 300, "1e999"],
 )
 def test_json_that_is_none(lua: Host, text: str) -> None:
     value, problem = lua.require("Json")[b"decode"](text.encode())
@@ -78,7 +84,10 @@ def test_frames_mean_what_they_mean_in_every_language(lua: Host, path: Path) -> 
 def test_the_built_in_presets_are_the_bridges(lua: Host) -> None:
     mine = lua.from_lua(lua.require("Settings")[b"BUILT_IN"])
     theirs = [
-        {"name": name, **preset.parameters.model_dump(mode="json", include={"strength", "denoise", "sharpen", "mode"})}
+        {
+            "name": name,
+            **preset.parameters.model_dump(mode="json", include={"strength", "denoise", "sharpen", "mode"}),
+        }
         for name, preset in BUILT_IN.items()
     ]
     assert mine == theirs
@@ -87,7 +96,11 @@ def test_the_built_in_presets_are_the_bridges(lua: Host) -> None:
 anything = st.none() | st.booleans() | st.integers(-500, 500) | st.floats(allow_nan=False) | texts
 
 
-@given(given_=st.dictionaries(st.sampled_from(sorted(Parameters.model_fields) + ["naming", "resultFormat", "label"]), anything))
+@given(
+    given_=st.dictionaries(
+        st.sampled_from([*sorted(Parameters.model_fields), "naming", "resultFormat", "label"]), anything
+    )
+)
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_whatever_was_kept_becomes_settings_that_the_bridge_takes(lua: Host, given_: dict[str, Any]) -> None:
     module = lua.require("Settings")
@@ -138,7 +151,9 @@ def test_a_taken_name_is_numbered(lua: Host) -> None:
 
 
 @given(
-    one=st.dictionaries(texts, st.floats(allow_nan=False) | st.lists(st.integers(0, 9), min_size=1) | st.booleans()),
+    one=st.dictionaries(
+        texts, st.floats(allow_nan=False) | st.lists(st.integers(0, 9), min_size=1) | st.booleans()
+    ),
     key=texts,
 )
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -14,10 +14,10 @@ import pytest
 import tifffile
 from PIL import Image
 
+from bridge.imaging.colour import named_profile
 from tests.plugins.lightroom.conftest import RunningBridge
 from tests.plugins.lightroom.darkroom import PROFILES, kind_of, pixels_of
 from tests.plugins.lightroom.host import Dialog, Host, World
-from bridge.imaging.colour import named_profile
 
 NOTHING = {"strength": 0, "denoise": 0, "sharpen": 0}
 
@@ -110,7 +110,11 @@ def test_each_preset_has_a_door(
 def test_twenty_photos_take_their_metadata_along(world: World, host: Host, bridge: RunningBridge) -> None:
     for number in range(20):
         photo = world.add(f"{number:02d}.nef")
-        photo.raw |= {"rating": number % 6, "colorNameForLabel": "red", "gps": {"latitude": 1.5, "longitude": 2}}
+        photo.raw |= {
+            "rating": number % 6,
+            "colorNameForLabel": "red",
+            "gps": {"latitude": 1.5, "longitude": 2},
+        }
         photo.raw |= {"dateTimeOriginalISO8601": "2026-05-01T10:00:00", "copyrightState": "copyrighted"}
         photo.formatted |= {"title": f"Portrait {number}", "caption": "one\u2028two", "copyright": "(c) Anna"}
         world.catalog.keywords[f"k{number}"] = (f"guest {number}", None)
@@ -188,7 +192,7 @@ def test_nothing_selected_is_not_everything(world: World, host: Host, bridge: Ru
 
 
 def test_unicode_and_clashing_names(world: World, host: Host, bridge: RunningBridge) -> None:
-    names = ["婚礼 – 新娘.nef", "Zoë.nef", "zoë.jpg", "Ωmega.DNG", "a'b \"c\".nef", "x.nef"]
+    names = ["婚礼 – 新娘.nef", "Zoë.nef", "zoë.jpg", "Ωmega.DNG", 'a\'b "c".nef', "x.nef"]
     for name in names:
         world.add(name, folder="photos/été 2026")
     world.add("x.nef", folder="photos/other")
@@ -252,7 +256,9 @@ def test_done_before_asks_once(world: World, host: Host, bridge: RunningBridge) 
     assert all(Path(world.catalog.photos[uuid].path).read_bytes() == data for uuid, data in first.items())
 
 
-def test_replace_takes_the_place_of_the_earlier_result(world: World, host: Host, bridge: RunningBridge) -> None:
+def test_replace_takes_the_place_of_the_earlier_result(
+    world: World, host: Host, bridge: RunningBridge
+) -> None:
     world.add("a.nef")
     host.menu("EnhanceAgain")
     (before,) = world.results()

@@ -1,4 +1,4 @@
-"""Whatever goes wrong around a run: the other photos come back, nothing is lost, and the user is told once."""
+"""What goes wrong around a run: the other photos come back, nothing is lost, the user is told once."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def test_a_render_that_fails_fails_alone(
     assert world.leftovers() == []
 
 
-def test_a_file_that_is_not_flushed_yet_is_waited_for(world: World, host: Host, bridge: RunningBridge) -> None:
+def test_a_file_that_is_not_flushed_yet_is_waited_for(
+    world: World, host: Host, bridge: RunningBridge
+) -> None:
     three(world)
     host.default_plan = (0.1, "late")
     host.answers = [("3 photos enhanced", "cancel")]
@@ -60,7 +62,10 @@ def test_what_the_bridge_refuses_is_told_in_our_words(
     bridge.fakes.engine.failure = EncodingFailed("The device said no.")
     host.answers = [("0 photos enhanced. 3 failed", "cancel")]
     host.menu("EnhanceAgain")
-    assert "a.nef: The result cannot be written in this format. The device said no." in host.confirmations[0].info
+    assert (
+        "a.nef: The result cannot be written in this format. The device said no."
+        in host.confirmations[0].info
+    )
     assert world.leftovers() == []
 
 
@@ -133,9 +138,7 @@ def test_the_bridge_comes_back_with_another_port_and_token(
     assert world.leftovers() == []
 
 
-def test_a_bridge_that_stays_away_leaves_finished_work_for_later(
-    world: World, start_bridge: Start
-) -> None:
+def test_a_bridge_that_stays_away_leaves_finished_work_for_later(world: World, start_bridge: Start) -> None:
     bridge = start_bridge()
     host = Host(world, speed=200)
     three(world)
@@ -225,7 +228,7 @@ def test_a_full_disk_is_said_and_costs_no_finished_work(world: World, bridge: Ru
     assert not list((world.root / "photos").glob("*.part"))
 
     world.disk.full = False
-    waiting = [item for item in (world.bridge_home / "lightroom").rglob("0*.json")]
+    waiting = list((world.bridge_home / "lightroom").rglob("0*.json"))
     later = Host(world)
     later.answers = [("not finished", "ok"), ("enhanced", "cancel")] if waiting else []
     later.script("Init")
@@ -351,7 +354,10 @@ def test_the_bridge_is_started_when_it_is_not_running(world: World, start_bridge
 @pytest.mark.parametrize(
     ("health", "words"),
     [
-        ({"service": "gpen-bridge", "protocol": 2, "version": "9", "status": "ok"}, "speaks protocol 2, this plug-in 1"),
+        (
+            {"service": "gpen-bridge", "protocol": 2, "version": "9", "status": "ok"},
+            "speaks protocol 2, this plug-in 1",
+        ),
         ({"service": "a web server"}, "Another program answers"),
     ],
 )

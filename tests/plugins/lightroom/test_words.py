@@ -58,8 +58,13 @@ def test_every_translation_has_the_same_places_to_fill_in() -> None:
 def test_every_sentence_goes_through_loc() -> None:
     """What people read is a key, not bare text: titles, tooltips, captions."""
     for path in PLUGIN.glob("*.lua"):
-        for title in re.findall(r'\b(?:title|tooltip|placeholder_string|caption)\s*=\s*"([^"]*)"', path.read_text("utf-8")):
-            assert re.fullmatch(r"[A-Za-z]*(?: RGB(?: \(1998\))?| P3)?|LR_\w+|JPEG", title), (path.name, title)
+        for title in re.findall(
+            r'\b(?:title|tooltip|placeholder_string|caption)\s*=\s*"([^"]*)"', path.read_text("utf-8")
+        ):
+            assert re.fullmatch(r"[A-Za-z]*(?: RGB(?: \(1998\))?| P3)?|LR_\w+|JPEG", title), (
+                path.name,
+                title,
+            )
 
 
 def test_the_codes_are_the_bridges_or_our_own(host: Host) -> None:
