@@ -78,8 +78,8 @@ PROPERTIES: dict[str, str] = {
 
 RAW = _words(
     "uuid path isVideo isVirtualCopy masterPhoto fileFormat smartPreviewInfo rating colorNameForLabel "
-    "pickStatus gps gpsAltitude copyrightState keywords dimensions croppedDimensions width height dateTimeOriginal "
-    "dateTimeOriginalISO8601 lastEditTime isInStackInFolder stackPositionInFolder"
+    "pickStatus gps gpsAltitude copyrightState keywords dimensions croppedDimensions width height "
+    "dateTimeOriginal dateTimeOriginalISO8601 lastEditTime isInStackInFolder stackPositionInFolder"
 )
 FORMATTED = _words(
     "fileName copyName title caption copyright label creator creatorEmail creatorUrl "

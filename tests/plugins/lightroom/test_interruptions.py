@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.plugins.lightroom.conftest import RunningBridge
-from tests.plugins.lightroom.host import Host, World
+from tests.plugins.lightroom.host import ROOT, Host, World
 from tests.plugins.lightroom.wire import Fault
 
 STEPS = {
@@ -88,6 +93,64 @@ def test_killed_at_every_step_it_goes_on_where_it_was(
     enhanced = bridge.fakes.engine.entered._value  # one face a photo
     assert enhanced == (2 if began else 0)
     assert Path(photos[0].path).read_bytes() == b"raw bytes of a.nef"
+
+
+# --- the bridge dies ---------------------------------------------------------
+
+
+@pytest.fixture
+def begin_bridge(world: World) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Starts a bridge as a process of its own, which can be killed."""
+    with contextlib.ExitStack() as stack:
+
+        def begin() -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.server.standalone", "0", "0.05"],
+                cwd=ROOT,
+                env={**os.environ, "GPEN_HOME": str(world.bridge_home)},
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            assert process.stdout is not None
+            assert process.stdout.readline()
+            return process
+
+        yield begin
+
+
+@pytest.mark.parametrize("request_", ["POST /v1/jobs$", "POST .*/items$", "GET .*/items/1$", "POST .*/ack$"])
+def test_the_bridge_is_killed_at_every_step(
+    world: World, begin_bridge: Callable[[], subprocess.Popen[str]], request_: str
+) -> None:
+    process = begin_bridge()
+    host = Host(world)
+    for name in ("a.nef", "b.nef", "c.nef"):
+        world.add(name)
+    killed = False
+
+    def kill(running: Host) -> bool:
+        nonlocal killed
+        if not killed and running.wire.counts(request_):
+            killed = True
+            process.kill()
+            process.wait()
+            begin_bridge()
+        return False
+
+    host.cancel_when = kill
+    host.answers = [("3 photos enhanced", "cancel")]
+    host.menu("EnhanceAgain")
+    assert killed
+    assert not host.failures, "\n".join(host.failures)
+    whole(world)
+    assert len(world.results()) == 3
+    assert host.renders.total() == 3
+    assert world.leftovers() == []
+
+
+# --- cancel -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
