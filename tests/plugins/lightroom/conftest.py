@@ -18,7 +18,8 @@ from bridge.server import app as application
 from bridge.server.announcement import Announcement, announce, withdraw
 from bridge.server.pair import PAIRING
 from bridge.server.parts import READINESS
-from tests.plugins.lightroom.host import Host, World
+from tests.plugins.lightroom.host import Host
+from tests.plugins.lightroom.world import World
 from tests.server.fakes import FakeParts
 
 

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from tests.plugins.lightroom.conftest import RunningBridge
-from tests.plugins.lightroom.host import Dialog, Host, Person, World
+from tests.plugins.lightroom.host import Host
+from tests.plugins.lightroom.person import Dialog, Person
+from tests.plugins.lightroom.world import World
 
 
 def until_new(dialog: Dialog, which: int, old: str | None) -> Generator[float, None, None]:

@@ -15,7 +15,9 @@ from PIL import Image
 from tests.plugins.lightroom import surface
 from tests.plugins.lightroom.conftest import RunningBridge
 from tests.plugins.lightroom.darkroom import kind_of, pixels_of
-from tests.plugins.lightroom.host import PLUGIN, PLUGIN_ID, Dialog, Host, World, run_for_real
+from tests.plugins.lightroom.host import Host, run_for_real
+from tests.plugins.lightroom.person import Dialog
+from tests.plugins.lightroom.world import PLUGIN, PLUGIN_ID, World
 
 NOTHING = {"strength": 0, "denoise": 0, "sharpen": 0}
 

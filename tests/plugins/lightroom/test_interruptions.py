@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.plugins.lightroom.conftest import RunningBridge
-from tests.plugins.lightroom.host import ROOT, Host, World
+from tests.plugins.lightroom.host import Host
 from tests.plugins.lightroom.wire import Fault
+from tests.plugins.lightroom.world import ROOT, World
 
 STEPS = {
     "LrExportSession": (1, 2),

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from bridge.imaging.codecs import decode
 from bridge.presets import BUILT_IN, Parameters
-from tests.plugins.lightroom.host import Host, World
+from tests.plugins.lightroom.host import Host
+from tests.plugins.lightroom.world import World
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 

@@ -17,7 +17,9 @@ from PIL import Image
 from bridge.imaging.colour import named_profile
 from tests.plugins.lightroom.conftest import RunningBridge
 from tests.plugins.lightroom.darkroom import PROFILES, kind_of, pixels_of
-from tests.plugins.lightroom.host import Dialog, Host, World
+from tests.plugins.lightroom.host import Host
+from tests.plugins.lightroom.person import Dialog
+from tests.plugins.lightroom.world import World
 
 NOTHING = {"strength": 0, "denoise": 0, "sharpen": 0}
 

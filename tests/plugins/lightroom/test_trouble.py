@@ -11,8 +11,10 @@ import pytest
 
 from bridge.errors import EncodingFailed
 from tests.plugins.lightroom.conftest import RunningBridge, Start
-from tests.plugins.lightroom.host import Dialog, Host, World, run_for_real
+from tests.plugins.lightroom.host import Host, run_for_real
+from tests.plugins.lightroom.person import Dialog
 from tests.plugins.lightroom.wire import Fault
+from tests.plugins.lightroom.world import World
 
 
 def three(world: World) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from bridge.errors import codes
 from tests.plugins.lightroom.conftest import RunningBridge
-from tests.plugins.lightroom.host import PLUGIN, ROOT, Host, World
+from tests.plugins.lightroom.host import Host
+from tests.plugins.lightroom.world import PLUGIN, ROOT, World
 
 _LOC = re.compile(r'"(\$\$\$/[\w/]+)=((?:[^"\\]|\\.)*)"')
 OUR_OWN = {
