@@ -6,23 +6,42 @@ BridgeError classes that the bridge raised.
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote
 
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from bridge.config import Places
-from bridge.errors import BridgeError, BridgeUnreachable, MalformedFrame, ProtocolMismatch, codes
+from bridge.errors import (
+    BridgeError,
+    BridgeUnreachable,
+    MalformedFrame,
+    ProtocolMismatch,
+    SourceUnreadable,
+    codes,
+)
 from bridge.presets import Parameters, Preset
 from bridge.protocol import PROTOCOL
 from bridge.protocol import frame as frames
 from bridge.protocol.enhancement import EnhanceRequest, EnhanceResult, FacesRequest, FacesResult
+from bridge.protocol.events import Subscribe
 from bridge.protocol.frame import Frame, decode_frame, encode_frame
+from bridge.protocol.jobs import (
+    ItemPage,
+    ItemsRequest,
+    ItemState,
+    JobList,
+    JobRequest,
+    JobState,
+    RetryRequest,
+)
 from bridge.protocol.message import message
 from bridge.protocol.picture import IMAGE, file_payload
 from bridge.protocol.service import (
@@ -36,6 +55,8 @@ from bridge.protocol.service import (
     Ready,
     Stats,
 )
+from bridge.protocol.tidy import TidyReport, TidyRequest
+from bridge.protocol.uploads import UploadState
 from bridge.server.announcement import announced
 
 CONNECT_SECONDS = 5.0
@@ -147,6 +168,99 @@ class Client:
             raise MalformedFrame("The bridge answered without an image file.")
         result = _parsed(EnhanceResult, answered.header.message)
         return EnhancedPicture(bytes(answered.views[IMAGE]), image.media_type, result)
+
+    # --- batches ----------------------------------------------------------------------------
+
+    async def upload(self, path: Path) -> UploadState:
+        """Send a file for a job, from the disk.
+
+        Raises:
+            SourceUnreadable: the file cannot be read.
+        """
+        headers = {"Content-Type": "application/octet-stream", "GPEN-File-Name": quote(path.name)}
+        try:
+            with path.open("rb") as file:
+                async with self._answer("POST", "/v1/uploads", data=file, headers=headers) as response:
+                    return _parsed(UploadState, await response.json())
+        except OSError as error:
+            if isinstance(error, aiohttp.ClientError):
+                raise
+            raise SourceUnreadable(f"{path} cannot be read: {error.strerror or error}.") from error
+
+    async def submit(self, request: JobRequest, *, idempotency_key: str | None = None) -> JobState:
+        """Store a batch, or find the one that this key made."""
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        return await self._ask("POST", "/v1/jobs", JobState, json=message(request), headers=headers)
+
+    async def add(self, job: str, request: ItemsRequest) -> JobState:
+        """Add photos to a batch."""
+        return await self._ask("POST", f"/v1/jobs/{quote(job)}/items", JobState, json=message(request))
+
+    async def jobs(self, *, after: str | None = None, limit: int = 100) -> JobList:
+        """A page of batches, newest first."""
+        query = {"limit": str(limit)} | ({"after": after} if after else {})
+        return await self._ask("GET", "/v1/jobs", JobList, params=query)
+
+    async def find(self, idempotency_key: str) -> JobState | None:
+        """The batch that this key made before."""
+        found = await self._ask("GET", "/v1/jobs", JobList, params={"key": idempotency_key})
+        return found.jobs[0] if found.jobs else None
+
+    async def job(self, job: str) -> JobState:
+        """One batch."""
+        return await self._ask("GET", f"/v1/jobs/{quote(job, safe='')}", JobState)
+
+    async def items(self, job: str, **filters: str) -> AsyncIterator[ItemState]:
+        """All photos of a batch, page by page; `state` and `review` narrow them down."""
+        after: int | None = -1
+        while after is not None:
+            query = {**filters, "limit": "500"} | ({"after": str(after)} if after >= 0 else {})
+            path = f"/v1/jobs/{quote(job, safe='')}/items"
+            page = await self._ask("GET", path, ItemPage, params=query)
+            for item in page.items:
+                yield item
+            after = page.next
+
+    async def steer(self, job: str, verb: Literal["cancel", "pause", "resume"]) -> JobState:
+        """Cancel, pause or resume a batch."""
+        return await self._ask("POST", f"/v1/jobs/{quote(job, safe='')}/{verb}", JobState, json={})
+
+    async def retry(self, job: str, request: RetryRequest) -> JobState:
+        """Run failed photos of a batch again."""
+        path = f"/v1/jobs/{quote(job, safe='')}/retry"
+        return await self._ask("POST", path, JobState, json=message(request))
+
+    async def result(self, job: str, item: int) -> bytes:
+        """A finished file."""
+        async with self._answer("GET", f"/v1/jobs/{quote(job, safe='')}/items/{item}/result") as response:
+            return await response.read()
+
+    async def acknowledge(self, job: str, item: int) -> ItemState:
+        """Say that a result was written back."""
+        return await self._ask("POST", f"/v1/jobs/{quote(job, safe='')}/items/{item}/ack", ItemState, json={})
+
+    async def tidy(self, *, dry_run: bool) -> TidyReport:
+        """Delete what may be deleted, or tell what that would be."""
+        return await self._ask("POST", "/v1/tidy", TidyReport, json=message(TidyRequest(dry_run=dry_run)))
+
+    async def reviews_csv(self) -> bytes:
+        """Every finished photo with its verdict, as CSV."""
+        async with self._answer("GET", "/v1/reviews.csv") as response:
+            return await response.read()
+
+    async def events(self, since: int | None = None) -> AsyncIterator[dict[str, Any]]:
+        """What changes, as it changes, from behind the event `since`; ends when the bridge does."""
+        if self._session is None:
+            raise RuntimeError("use the client inside `async with`")
+        greeting = message(Subscribe(token=self._token, since=since))
+        try:
+            async with self._session.ws_connect(f"{self._url}/v1/events", heartbeat=30) as socket:
+                await socket.send_json(greeting)
+                async for received in socket:
+                    if received.type is aiohttp.WSMsgType.TEXT:
+                        yield json.loads(received.data)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise BridgeUnreachable(f"{self._url} does not answer: {error}.") from error
 
     async def exchange(self, path: str, frame: bytes, *, request_id: str | None = None) -> Frame:
         """Send a frame, get a frame."""

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from bridge import __version__
-from bridge.cli import doctor, enhance, faces, plugins, presets, serve, weights
+from bridge.cli import doctor, enhance, faces, jobs, plugins, presets, serve, watch, weights
 
 app = typer.Typer(
     name="gpen-bridge",
@@ -41,6 +41,8 @@ app.command("serve")(serve.serve)
 app.command("enhance")(enhance.enhance)
 app.command("faces")(faces.faces)
 app.command("presets")(presets.presets)
+app.add_typer(jobs.app, name="jobs")
+app.command("watch")(watch.watch)
 app.add_typer(weights.app, name="weights")
 app.add_typer(plugins.app, name="plugins")
 app.command("doctor")(doctor.doctor)

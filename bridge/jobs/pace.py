@@ -1,9 +1,10 @@
-"""How long the rest will take: a guess with an honest range, from how the last items went. Pure."""
+"""How long the rest will take: a guess with an honest range, from how the last items went."""
 
 from __future__ import annotations
 
 import math
-from collections import deque
+import threading
+from statistics import fmean, variance
 
 from bridge.protocol.jobs import Eta
 
@@ -18,23 +19,26 @@ Z_80 = 1.2816
 
 
 class Pace:
-    """Told whenever an item is settled."""
+    """Told whenever an item is settled; may be told and asked from any thread."""
 
     def __init__(self) -> None:
-        self._gaps: deque[float] = deque(maxlen=REMEMBERED)
+        self._gaps: tuple[float, ...] = ()
         self._last: float | None = None
+        self._lock = threading.Lock()
 
     def settled(self, moment: float) -> None:
         """An item was finished or failed at `moment`, in monotonic seconds."""
-        if self._last is not None:
-            gap = moment - self._last
-            if len(self._gaps) < ENOUGH or gap <= IDLE_GAP * self._mean:
-                self._gaps.append(gap)
-        self._last = moment
+        with self._lock:
+            if self._last is not None:
+                gap = moment - self._last
+                if len(self._gaps) < ENOUGH or gap <= IDLE_GAP * fmean(self._gaps):
+                    self._gaps = (*self._gaps[1 - REMEMBERED :], gap)
+            self._last = moment
 
     def idle(self) -> None:
         """Nothing is left to do: the time until the next item says nothing about work."""
-        self._last = None
+        with self._lock:
+            self._last = None
 
     def eta(self, items: int) -> Eta | None:
         """Seconds for so many items; None before enough was seen.
@@ -42,15 +46,11 @@ class Pace:
         The sum of n gaps has mean n*m and variance n*s^2; that m itself is a guess from k gaps adds
         (n*s)^2 / k.
         """
-        if len(self._gaps) < ENOUGH:
+        gaps = self._gaps  # a new tuple each time, so that this one holds still
+        if len(gaps) < ENOUGH:
             return None
-        likely = items * self._mean
-        variance = sum((gap - self._mean) ** 2 for gap in self._gaps) / (len(self._gaps) - 1)
-        spread = Z_80 * math.sqrt(variance * items * (1 + items / len(self._gaps)))
+        likely = items * fmean(gaps)
+        spread = Z_80 * math.sqrt(variance(gaps) * items * (1 + items / len(gaps)))
         return Eta(
             low=round(max(0.0, likely - spread), 1), likely=round(likely, 1), high=round(likely + spread, 1)
         )
-
-    @property
-    def _mean(self) -> float:
-        return sum(self._gaps) / len(self._gaps)

@@ -12,9 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, DeviceOutOfMemory
 from bridge.jobs.batches import close_if_settled
-from bridge.jobs.job import TRANSITIONS, Lease, Move, after_crash, now, pause_before_next
+from bridge.jobs.job import (
+    CRASHES_BEFORE_ALONE,
+    TRANSITIONS,
+    Lease,
+    Move,
+    after_crash,
+    now,
+    pause_before_next,
+)
 from bridge.jobs.journal import Journal
 from bridge.jobs.store import Row, Store, Transaction
 from bridge.presets import Parameters
@@ -245,13 +253,15 @@ class Queue:
             (int(interactive_only),),
         ).fetchall()
         for (job,) in open_jobs:
-            row: Row | None = rows.execute(
-                f"SELECT {_WITH_JOB} FROM items JOIN jobs USING (job) WHERE job = ? AND state = 'queued'"  # noqa: S608
-                " AND paused = 0 AND (not_before IS NULL OR not_before <= ?) ORDER BY item LIMIT 1",
-                (job, moment),
-            ).fetchone()
-            if row is not None:
-                return row
+            for killers in (False, True):  # who is to be alone comes last, and holds nobody up
+                row: Row | None = rows.execute(
+                    f"SELECT {_WITH_JOB} FROM items JOIN jobs USING (job) WHERE job = ?"  # noqa: S608
+                    " AND state = 'queued' AND paused = 0 AND (crashes >= ?) = ?"
+                    " AND (not_before IS NULL OR not_before <= ?) ORDER BY item LIMIT 1",
+                    (job, CRASHES_BEFORE_ALONE, killers, moment),
+                ).fetchone()
+                if row is not None:
+                    return row
         return None
 
     def _release(self, rows: Transaction, lease_id: str) -> bool:
@@ -335,7 +345,8 @@ def _lease(row: Row, lease_id: str) -> Lease:
         attempt=row["attempts"] + 1,
         crashes=row["crashes"],
         # Less company is what may help against a death, and against too little memory.
-        alone=row["crashes"] >= 2 or (row["attempts"] > 0 and error.get("code") == "out_of_memory"),
+        alone=row["crashes"] >= CRASHES_BEFORE_ALONE
+        or (row["attempts"] > 0 and error.get("code") == DeviceOutOfMemory.code),
         interactive=bool(row["interactive"]),
     )
 

@@ -116,10 +116,9 @@ class Runner:
 
     def start(self) -> None:
         """Begin; what dead boots left is settled first, in the workers' own thread."""
-        self._threads = [
-            threading.Thread(target=self._recover_and_live, name="job-0", daemon=True),
-        ]
-        self._threads[0].start()
+        first = threading.Thread(target=self._recover_and_live, name="job-0", daemon=True)
+        first.start()
+        self._threads.append(first)
 
     def wake(self) -> None:
         """Something changed: look again."""
@@ -149,10 +148,11 @@ class Runner:
             self._stopping = True
             self._changed.notify_all()
         deadline = time.monotonic() + seconds
+        # The first one starts the others, so once it has ended the list is whole.
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         self.drop(list(self._held))
-        for thread in list(self._threads):
+        for thread in self._threads:
             thread.join()
 
     # --- callers' threads above, the workers' below -----------------------------------------
@@ -168,12 +168,11 @@ class Runner:
                 self._rest(STORE_PAUSE)
         for number in range(1, self._limits.threads + 1):
             interactive_only = number == self._limits.threads
-            self._threads.append(
-                threading.Thread(
-                    target=self._live, args=(interactive_only,), name=f"job-{number}", daemon=True
-                )
+            thread = threading.Thread(
+                target=self._live, args=(interactive_only,), name=f"job-{number}", daemon=True
             )
-            self._threads[-1].start()
+            thread.start()
+            self._threads.append(thread)
         self._live(interactive_only=False)
 
     def _live(self, interactive_only: bool) -> None:

@@ -76,7 +76,7 @@ MIGRATIONS: tuple[str, ...] = (
         CHECK ((state = 'leased') = (lease_id IS NOT NULL))
     );
     CREATE UNIQUE INDEX items_ref ON items (job, ref) WHERE redo_of IS NULL;
-    CREATE INDEX items_counted ON items (job, state, paused, verdict, acked_at);
+    CREATE INDEX items_by_state ON items (job, state, item);
     CREATE INDEX items_leased ON items (lease_id) WHERE lease_id IS NOT NULL;
     CREATE INDEX items_queued ON items (job, item) WHERE state = 'queued' AND paused = 0;
     CREATE INDEX items_by_preset ON items (preset, verdict) WHERE state = 'done';
@@ -85,6 +85,26 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX items_upload ON items (upload) WHERE upload IS NOT NULL;
     CREATE INDEX items_unaudited ON items (finished_at)
         WHERE audited = 0 AND state IN ('done', 'failed', 'cancelled');
+    -- Kept by the triggers below, so that a job of any size is counted by a handful of rows.
+    CREATE TABLE counted (
+        job TEXT NOT NULL,
+        state TEXT NOT NULL,
+        paused INTEGER NOT NULL,
+        verdict TEXT NOT NULL,
+        acked INTEGER NOT NULL,
+        items INTEGER NOT NULL,
+        PRIMARY KEY (job, state, paused, verdict, acked)
+    ) WITHOUT ROWID;
+    CREATE TRIGGER items_added AFTER INSERT ON items BEGIN
+        INSERT INTO counted VALUES (NEW.job, NEW.state, NEW.paused, NEW.verdict, NEW.acked_at IS NOT NULL, 1)
+            ON CONFLICT DO UPDATE SET items = items + 1;
+    END;
+    CREATE TRIGGER items_moved AFTER UPDATE OF state, paused, verdict, acked_at ON items BEGIN
+        UPDATE counted SET items = items - 1 WHERE job = OLD.job AND state = OLD.state
+            AND paused = OLD.paused AND verdict = OLD.verdict AND acked = (OLD.acked_at IS NOT NULL);
+        INSERT INTO counted VALUES (NEW.job, NEW.state, NEW.paused, NEW.verdict, NEW.acked_at IS NOT NULL, 1)
+            ON CONFLICT DO UPDATE SET items = items + 1;
+    END;
     CREATE TABLE uploads (
         upload TEXT PRIMARY KEY,
         client_id TEXT NOT NULL,

@@ -59,12 +59,21 @@ class Views:
         with self._store.read() as rows:
             return job_state(rows, job, self._outlook)
 
-    def jobs(self, *, after: str | None, limit: int, state: JobStatus | None) -> JobList:
-        """A page of jobs, newest first, beginning behind the one named `after`."""
+    def jobs(
+        self, *, after: str | None, limit: int, state: JobStatus | None, made_by: tuple[str, str] | None
+    ) -> JobList:
+        """A page of jobs, newest first, beginning behind the one named `after`.
+
+        Args:
+            made_by: client id and Idempotency-Key: only the job that they made.
+        """
         found: list[JobState] = []
         with self._store.read() as rows:
             seq = 2**62 if after is None else _job_row(rows, after)["seq"]
-            for row in rows.execute("SELECT * FROM jobs WHERE seq < ? ORDER BY seq DESC", (seq,)):
+            where, values = "seq < ?", [seq]
+            if made_by is not None:
+                where, values = where + " AND client_id = ? AND idempotency_key = ?", [*values, *made_by]
+            for row in rows.execute(f"SELECT * FROM jobs WHERE {where} ORDER BY seq DESC", values):  # noqa: S608
                 told = _job_state(rows, row, self._outlook)
                 if state in (None, told.state):
                     found.append(told)
@@ -117,7 +126,7 @@ class Views:
         """Items by state that are not settled, for the metrics."""
         with self._store.read() as rows:
             found = rows.execute(
-                "SELECT state, count(*) FROM items JOIN jobs USING (job)"
+                "SELECT state, sum(items) FROM counted JOIN jobs USING (job)"
                 " WHERE jobs.finished_at IS NULL AND state IN ('queued', 'leased') GROUP BY state"
             )
             return {"queued": 0, "leased": 0, **{row[0]: row[1] for row in found}}
@@ -155,11 +164,10 @@ def item_row(rows: Transaction, job: str, item: int) -> Row:
 
 
 def counts_of(rows: Transaction, job: str) -> Counts:
-    """A job's items by state; one pass over a covering index."""
+    """A job's items by state."""
     total: dict[str, int] = dict.fromkeys(Counts.model_fields, 0)
     for state, paused, verdict, items, acked in rows.execute(
-        "SELECT state, paused, verdict, count(*), count(acked_at) FROM items WHERE job = ?"
-        " GROUP BY state, paused, verdict",
+        "SELECT state, paused, verdict, items, iif(acked, items, 0) FROM counted WHERE job = ?",
         (job,),
     ):
         total["total"] += items
@@ -186,7 +194,8 @@ def _job_state(rows: Transaction, row: Row, outlook: Outlook) -> JobState:
     ahead = 0
     if working:
         ahead = rows.execute(
-            "SELECT count(*) FROM jobs JOIN items USING (job) WHERE items.state IN ('queued', 'leased')"
+            "SELECT ifnull(sum(items), 0) FROM jobs JOIN counted USING (job)"
+            " WHERE counted.state IN ('queued', 'leased')"
             " AND jobs.finished_at IS NULL AND jobs.control = 'open'"
             " AND (jobs.interactive > ? OR jobs.interactive = ? AND jobs.seq < ?)",
             (row["interactive"], row["interactive"], row["seq"]),

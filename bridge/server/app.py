@@ -71,6 +71,7 @@ ROUTES: tuple[Route, ...] = tuple(
     for route in noun.ROUTES
 )
 
+DRAIN = web.AppKey("drain", float)
 STORE = web.AppKey("store", Store)
 HOUSEKEEPER = web.AppKey("housekeeper", tidy.Housekeeper)
 
@@ -105,6 +106,7 @@ def build(
         middlewares=(problems, guard),
         client_max_size=settings.max_json_bytes,
     )
+    app[DRAIN] = DRAIN_SECONDS
     app[SETTINGS] = settings
     app[PLACES] = places
     app[METRICS] = Metrics()
@@ -218,6 +220,6 @@ async def _life(app: web.Application) -> AsyncIterator[None]:
 async def _drain(app: web.Application) -> None:
     await asyncio.gather(
         app[events.FEED].close(),
-        app[REQUESTS].drain(DRAIN_SECONDS),
-        asyncio.to_thread(app[jobs.RUNNER].close, DRAIN_SECONDS),
+        app[REQUESTS].drain(app[DRAIN]),
+        asyncio.to_thread(app[jobs.RUNNER].close, app[DRAIN]),
     )

@@ -92,9 +92,13 @@ async def add_items(request: web.Request) -> web.StreamResponse:
 async def list_jobs(request: web.Request) -> web.StreamResponse:
     """Batches, newest first, by page."""
     state = _choice(request, "state", JobStatus)
-    after, limit = request.query.get("after"), _limit(request)
-    jobs = await asyncio.to_thread(lambda: request.app[VIEWS].jobs(after=after, limit=limit, state=state))
-    return answer(jobs)
+    after, limit, key = request.query.get("after"), _limit(request), request.query.get("key")
+    made_by = None if key is None else (request[CALLER].client_id, key)
+    views = request.app[VIEWS]
+    found = await asyncio.to_thread(
+        lambda: views.jobs(after=after, limit=limit, state=state, made_by=made_by)
+    )
+    return answer(found)
 
 
 async def read_job(request: web.Request) -> web.StreamResponse:
@@ -275,6 +279,7 @@ ROUTES = (
             ("after", "`next` of the page before."),
             _LIMIT_QUERY,
             ("state", f"Only those that are: {', '.join(JobStatus)}."),
+            ("key", f"Only the one that this {IDEMPOTENCY_HEADER} of yours made."),
         ),
         errors=(InvalidRequest, JobUnknown, StoreUnavailable),
     ),

@@ -9,8 +9,8 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -106,34 +106,69 @@ async def _run(
     sockets: list[socket.socket],
     on_started: Callable[[Started], None],
 ) -> None:
-    token = secrets.token_urlsafe(TOKEN_BYTES)
-    app = application.build(settings, places, owner_token=token, open_parts=open_parts)
-    # A disconnect must stop the work, so aiohttp has to cancel the handler; its default is not to.
-    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=5.0)
     stop = asyncio.Event()
     with _signals(stop):
-        await runner.setup()
+        async with _announced(settings, places, open_parts, sockets) as (app, announcement):
+            code = app[PAIRING].new_code().code
+            on_started(Started(announcement.url, code, announcement))
+            await stop.wait()
+
+
+@asynccontextmanager
+async def hosted(
+    settings: Settings, places: Places, open_parts: OpenParts, *, drain_seconds: float
+) -> AsyncIterator[None]:
+    """A bridge in this process for as long as the block, on any free port, announced like every other.
+
+    Args:
+        drain_seconds: how long running pictures may take to finish at the end.
+
+    Raises:
+        AlreadyRunning: a bridge holds the data folder.
+    """
+    with _locked(places):
+        sockets = listen(0)
         try:
-            for listening in sockets:
-                await web.SockSite(runner, listening).start()
-            port = sockets[0].getsockname()[1]
-            announcement = Announcement(
-                url=f"http://127.0.0.1:{port}",
-                token=token,
-                protocol=PROTOCOL,
-                version=__version__,
-                exchange_dir=str(places.exchange),
-                pid=os.getpid(),
-            )
-            announce(places, announcement)
-            try:
-                code = app[PAIRING].new_code().code
-                on_started(Started(announcement.url, code, announcement))
-                await stop.wait()
-            finally:
-                withdraw(places, announcement)
+            async with _announced(settings, places, open_parts, sockets, drain_seconds):
+                yield
         finally:
-            await runner.cleanup()
+            for listening in sockets:
+                listening.close()
+
+
+@asynccontextmanager
+async def _announced(
+    settings: Settings,
+    places: Places,
+    open_parts: OpenParts,
+    sockets: list[socket.socket],
+    drain_seconds: float = application.DRAIN_SECONDS,
+) -> AsyncIterator[tuple[web.Application, Announcement]]:
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    app = application.build(settings, places, owner_token=token, open_parts=open_parts)
+    app[application.DRAIN] = drain_seconds
+    # A disconnect must stop the work, so aiohttp has to cancel the handler; its default is not to.
+    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=5.0)
+    await runner.setup()
+    try:
+        for listening in sockets:
+            await web.SockSite(runner, listening).start()
+        port = sockets[0].getsockname()[1]
+        announcement = Announcement(
+            url=f"http://127.0.0.1:{port}",
+            token=token,
+            protocol=PROTOCOL,
+            version=__version__,
+            exchange_dir=str(places.exchange),
+            pid=os.getpid(),
+        )
+        announce(places, announcement)
+        try:
+            yield app, announcement
+        finally:
+            withdraw(places, announcement)
+    finally:
+        await runner.cleanup()
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.cli.enhance import expanded, target_for
+from bridge.cli.batch import target_for
+from bridge.cli.enhance import expanded
 from bridge.imaging.codecs import decode
 from tests.cli.conftest import Type
 
@@ -93,9 +94,9 @@ def test_without_a_checkpoint_it_says_what_to_do(
     assert said.json["error"]["hint"]
 
 
-def test_an_unknown_preset_fails_each_picture(type_: Type, installed: None, photos: Path) -> None:
+def test_an_unknown_preset_is_refused_before_any_work(type_: Type, installed: None, photos: Path) -> None:
     said = type_("enhance", photos / "anna.png", "--preset", "nobody", "--json")
-    assert (said.status, said.json["items"][0]["error"]["code"]) == (1, "preset_unknown")
+    assert (said.status, said.json["error"]["code"]) == (1, "preset_unknown")
 
 
 def test_a_running_bridge_does_the_work(type_: Type, home: Path, photos: Path) -> None:
@@ -139,7 +140,6 @@ def test_results_are_named_after_the_original(
     tmp_path: Path, name: str, media_type: str, result: str
 ) -> None:
     assert target_for(tmp_path / name, None, media_type) == tmp_path / result
-    (tmp_path / result).touch()
-    second = target_for(tmp_path / name, None, media_type).name
+    second = target_for(tmp_path / name, None, media_type, 2).name
     stem, _, suffix = result.rpartition(".")
     assert second == f"{stem}-2.{suffix}"

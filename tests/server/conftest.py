@@ -59,6 +59,11 @@ class Bridge:
     port: int
     fakes: FakeParts
     session: aiohttp.ClientSession
+    runner: web.AppRunner
+
+    async def stop(self) -> None:
+        """In good order; a second time does nothing."""
+        await self.runner.cleanup()
 
     @property
     def url(self) -> str:
@@ -121,7 +126,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
             session = await stack.enter_async_context(aiohttp.ClientSession())
-            return Bridge(app, places, runner.addresses[0][1], fakes, session)
+            return Bridge(app, places, runner.addresses[0][1], fakes, session, runner)
 
         yield start_one
 

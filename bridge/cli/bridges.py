@@ -1,0 +1,77 @@
+"""The bridge that a verb speaks to: the one that runs, or one in this process for as long as it takes.
+
+So there is one road for both: the protocol, the store, and what they promise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NoReturn
+
+from bridge.client import Client
+from bridge.config import Places, Settings
+from bridge.errors import BridgeError, NotReady, codes
+from bridge.server.app import open_parts
+from bridge.server.parts import Parts
+from bridge.server.serve import hosted, running
+
+LOOK_SECONDS = 0.05
+DRAIN_SECONDS = 0.0
+"""A verb that ends early was stopped by its user: what is worked on goes back into the queue."""
+
+
+@asynccontextmanager
+async def bridge_for(places: Places, settings: Settings) -> AsyncIterator[Client]:
+    """A bridge that enhances, ready to.
+
+    Raises:
+        BridgeError: there is none that can; the code says why.
+    """
+    if running(places):
+        async with Client.from_announcement(places) as client:
+            await _ready(client)
+            yield client
+        return
+    async with (
+        hosted(settings, places, open_parts, drain_seconds=DRAIN_SECONDS),
+        Client.from_announcement(places) as client,
+    ):
+        await _ready(client)
+        yield client
+
+
+@asynccontextmanager
+async def queue_for(places: Places, settings: Settings) -> AsyncIterator[Client]:
+    """A bridge to look after batches with; if none runs, one that works on nothing."""
+    if running(places):
+        async with Client.from_announcement(places) as client:
+            yield client
+        return
+    async with (
+        hosted(settings, places, _no_parts, drain_seconds=DRAIN_SECONDS),
+        Client.from_announcement(places) as client,
+    ):
+        yield client
+
+
+async def _ready(client: Client) -> None:
+    while True:
+        told = await client.ready()
+        if told.ready:
+            return
+        reason = told.reasons[0]
+        if reason.code != NotReady.code:
+            raise codes().get(reason.code, BridgeError)(reason.detail)
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def _no_parts(_settings: Settings, _places: Places) -> Parts:
+    _refuse()
+
+
+def _refuse() -> NoReturn:
+    raise NotReady(
+        "No bridge is running; batches go on when one does.", hint="Start it: `gpen-bridge serve`."
+    )

@@ -1,0 +1,259 @@
+"""`gpen-bridge jobs`: look at batches and steer them, whether or not a bridge runs."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from bridge.cli.report import AsJson, people, print_json, reported
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from bridge.client import Client
+    from bridge.protocol.jobs import ItemState, JobState
+
+app = typer.Typer(help="Batches: list, watch, cancel, retry, export.", no_args_is_help=True)
+
+JobId = Annotated[str, typer.Argument(help="As `jobs list` shows it.")]
+T = TypeVar("T")
+
+
+@app.command("list")
+def list_(
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many, the newest first.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show the newest batches."""
+    from rich.table import Table
+
+    with reported(as_json):
+        found = _ask(lambda client: client.jobs(limit=limit))
+        if as_json:
+            _print(found)
+            return
+        table = Table("job", "name", "preset", "state", "done", "failed", "of", "left")
+        for job in found.jobs:
+            counts = (str(job.counts.done), str(job.counts.failed), str(job.counts.total))
+            table.add_row(job.job, job.name or job.client, job.preset, _state(job), *counts, _left(job))
+        people.print(table if found.jobs else "There are no batches.")
+
+
+@app.command()
+def show(job: JobId, as_json: AsJson = False) -> None:
+    """Show one batch and its pictures."""
+    with reported(as_json):
+        told, items = _ask(lambda client: _job_and_items(client, job))
+        if as_json:
+            content = told.model_dump(mode="json", exclude_none=True)
+            print_json({**content, "items": [_plain(item) for item in items]})
+            return
+        _tell(told)
+        for item in items:
+            _tell_item(item)
+
+
+@app.command()
+def watch(job: JobId, as_json: AsJson = False) -> None:
+    """Follow a batch until it is finished; leaving changes nothing."""
+    with reported(as_json):
+        try:
+            told = _ask(lambda client: _follow(client, job, as_json))
+        except KeyboardInterrupt:
+            raise typer.Exit(1) from None
+        if not as_json:
+            _tell(told)
+        if told.counts.failed:
+            raise typer.Exit(1)
+
+
+@app.command()
+def cancel(job: JobId, as_json: AsJson = False) -> None:
+    """Stop a batch: what is finished stays, the rest is dropped."""
+    _steer(lambda client: client.steer(job, "cancel"), as_json)
+
+
+@app.command()
+def pause(job: JobId, as_json: AsJson = False) -> None:
+    """Begin nothing more of a batch."""
+    _steer(lambda client: client.steer(job, "pause"), as_json)
+
+
+@app.command()
+def resume(job: JobId, as_json: AsJson = False) -> None:
+    """Go on with a paused batch."""
+    _steer(lambda client: client.steer(job, "resume"), as_json)
+
+
+@app.command()
+def retry(
+    job: JobId,
+    preset: Annotated[str | None, typer.Option(help="Start from another preset.")] = None,
+    strength: Annotated[int | None, typer.Option(min=0, max=100)] = None,
+    denoise: Annotated[int | None, typer.Option(min=0, max=100)] = None,
+    sharpen: Annotated[int | None, typer.Option(min=0, max=100)] = None,
+    mode: Annotated[str | None, typer.Option(help="natural, detail or strong.")] = None,
+    cancelled: Annotated[bool, typer.Option("--cancelled", help="The cancelled ones too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the failed pictures of a batch again, also with other parameters."""
+    from bridge.errors import InvalidRequest
+    from bridge.protocol.jobs import RetryRequest
+
+    sliders = {"strength": strength, "denoise": denoise, "sharpen": sharpen, "mode": mode}
+    params = {name: value for name, value in sliders.items() if value is not None}
+    states = ("failed", "cancelled") if cancelled else ("failed",)
+    try:
+        asked = RetryRequest.parse({"states": states, "preset": preset, "params": params})
+    except InvalidRequest as error:
+        raise typer.BadParameter(error.detail) from error
+    _steer(lambda client: client.retry(job, asked), as_json)
+
+
+@app.command()
+def export(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file; absent: standard output.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write every finished picture with its verdict as CSV."""
+    from bridge.atomic import write_file
+
+    with reported(as_json):
+        content = _ask(lambda client: client.reviews_csv())
+        if output is None:
+            sys.stdout.write(content.decode())
+            return
+        write_file(output, content)
+        if as_json:
+            print_json({"output": str(output), "lines": content.count(b"\n")})
+        else:
+            people.print(f"{output}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def tidy(
+    delete: Annotated[bool, typer.Option("--delete", help="Do it; else it is only shown.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the bridge may delete of its own files, or delete it."""
+    with reported(as_json):
+        told = _ask(lambda client: client.tidy(dry_run=not delete))
+        if as_json:
+            _print(told)
+            return
+        for file in told.files:
+            people.print(f"{file.folder}/{file.name}  {file.bytes / 1e6:.1f} MB  {file.reason}", markup=False)
+        verb = "deleted" if delete else "would go"
+        people.print(
+            f"{len(told.files)} files, {told.bytes / 1e9:.2f} GB {verb}; {told.free_bytes / 1e9:.1f} GB free."
+        )
+
+
+@app.command()
+def audit(as_json: AsJson = False) -> None:
+    """Check that no line of the audit log was changed, removed or inserted."""
+    from bridge.config import Places
+    from bridge.jobs.audit import AuditLog, verify
+
+    with reported(as_json):
+        folder = Places.current().audit
+        lines = verify(AuditLog(folder).files())
+        if as_json:
+            print_json({"folder": str(folder), "lines": lines, "intact": True})
+        else:
+            people.print(f"{lines} lines, all as they were written.")
+
+
+def _ask(question: Callable[[Client], Awaitable[T]]) -> T:
+    from bridge.cli.bridges import queue_for
+    from bridge.config import Places, load
+
+    async def ask() -> T:
+        places = Places.current()
+        async with queue_for(places, load(places)) as client:
+            return await question(client)
+
+    return asyncio.run(ask())
+
+
+def _steer(verb: Callable[[Client], Awaitable[JobState]], as_json: bool) -> None:
+    with reported(as_json):
+        told = _ask(verb)
+        if as_json:
+            _print(told)
+        else:
+            _tell(told)
+
+
+async def _job_and_items(client: Client, job: str) -> tuple[JobState, list[ItemState]]:
+    told = await client.job(job)
+    return told, [item async for item in client.items(job)]
+
+
+async def _follow(client: Client, job: str, as_json: bool) -> JobState:
+    from bridge.protocol.jobs import ItemState, JobState
+
+    events = client.events()
+    await anext(events)  # from here on nothing is missed
+    told = await client.job(job)
+    while told.state not in ("finished", "cancelled"):
+        event = await anext(events, None)
+        if event is None:
+            break
+        if event.get("job") != job:
+            continue
+        if as_json:
+            print_json(event)
+        if event["type"] == "job":
+            told = JobState.model_validate(event["state"])
+        elif event["type"] == "item" and not as_json:
+            _tell_item(ItemState.model_validate(event["state"]))
+    return told
+
+
+def _tell(job: JobState) -> None:
+    counts = job.counts
+    people.print(
+        f"[bold]{job.job}[/] {_state(job)}: {counts.done} done, {counts.failed} failed,"
+        f" {counts.cancelled} cancelled, {counts.queued + counts.leased} left of {counts.total} {_left(job)}"
+    )
+    if job.waiting:
+        people.print(f"Waiting: {job.waiting.detail}", style="yellow", markup=False)
+
+
+def _tell_item(item: ItemState) -> None:
+    where = item.result.path if item.result else ""
+    what = f"{item.error.detail} {item.error.hint}" if item.error else item.stage or ""
+    style = {"failed": "red", "done": "green"}.get(item.state, "")
+    people.print(
+        f"{item.item:>5}  {item.state:<9}  {item.source}  {where}{what}",
+        style=style,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _state(job: JobState) -> str:
+    return f"{job.state} (waiting: {job.waiting.code})" if job.waiting else str(job.state)
+
+
+def _left(job: JobState) -> str:
+    if job.eta is None:
+        return ""
+    low, high = (f"{seconds / 60:.0f}" for seconds in (job.eta.low, job.eta.high))
+    return f"{low} to {high} min"
+
+
+def _print(model: BaseModel) -> None:
+    print_json(_plain(model))
+
+
+def _plain(model: BaseModel) -> Any:
+    return model.model_dump(mode="json", exclude_none=True)

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bridge.errors import ImageError, OutputError
+from bridge.jobs.audit import AuditLog, verify
+from bridge.reply import Reply
+from tests.jobs.conftest import Room
+
+
+def lines(audit: AuditLog) -> list[dict[str, object]]:
+    return [json.loads(line) for path in audit.files() for line in path.read_text().splitlines()]
+
+
+def test_one_line_for_each_picture_also_after_a_death(room: Room, reply: Reply) -> None:
+    job = room.submit(3)
+    room.publish(room.leased(), reply)
+    room.audit.catch_up(room.store)
+    room.queue.fail(room.leased(), ImageError("x"), {"decode": 0.2})
+    room.batches.cancel(job)
+    # A death between the line and the mark in the store:
+    with room.store.write() as rows:
+        rows.execute("UPDATE items SET audited = 0")
+    alive = room.reborn()
+    alive.audit.catch_up(alive.store)
+    alive.audit.catch_up(alive.store)
+    told = lines(alive.audit)
+    assert sorted(str(line["outcome"]) for line in told) == ["cancelled", "done", "image_unreadable"]
+    done = next(line for line in told if line["outcome"] == "done")
+    assert done["checkpoints"] == ["fake"]
+    assert done["source"] == "photo-0.png"
+    assert verify(alive.audit.files()) == 3
+
+
+def test_any_change_shows(tmp_path: Path) -> None:
+    audit = AuditLog(tmp_path, max_file_bytes=600)
+    for number in range(12):
+        audit.record({"key": str(number), "outcome": "done"})
+    assert len(audit.files()) > 1
+    assert verify(audit.files()) == 12
+    path = audit.files()[0]
+    original = path.read_bytes()
+    first, second, *rest = original.splitlines(keepends=True)
+    for forged in (
+        b"".join([second, *rest]),
+        b"".join([first, *rest]),
+        original.replace(b'"key":"1"', b'"key":"7"'),
+        b"".join([second, first, *rest]),
+    ):
+        path.write_bytes(forged)
+        with pytest.raises(OutputError):
+            verify(audit.files())
+    path.write_bytes(original)
+    path.unlink()
+    with pytest.raises(OutputError):
+        verify(audit.files())
+
+
+def test_half_a_line_is_cut_off_and_the_chain_goes_on(tmp_path: Path) -> None:
+    audit = AuditLog(tmp_path)
+    audit.record({"key": "a"})
+    with audit.files()[0].open("ab") as file:
+        file.write(b'{"key":"b"')
+    again = AuditLog(tmp_path)
+    again.record({"key": "c"})
+    assert [line["key"] for line in lines(again)] == ["a", "c"]
+    assert verify(again.files()) == 2
+
+
+def test_names_can_be_left_out(tmp_path: Path) -> None:
+    audit = AuditLog(tmp_path, names=False)
+    audit.record({"key": "a", "source": "secret.png", "result": "secret-GPEN.png"})
+    assert "secret" not in audit.files()[0].read_text()
