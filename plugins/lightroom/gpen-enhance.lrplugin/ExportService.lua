@@ -10,10 +10,11 @@ local Controls = require "Controls"
 local DialogModel = require "DialogModel"
 local EnhanceCommand = require "EnhanceCommand"
 local Files = require "Files"
+local Messages = require "Messages"
+local Naming = require "Naming"
 local Preflight = require "Preflight"
 local Renderer = require "Renderer"
 local Settings = require "Settings"
-local Tasks = require "Tasks"
 local Workspace = require "Workspace"
 
 local bind = LrView.bind
@@ -118,26 +119,27 @@ local function accept(exportContext, settings, root, folder)
 end
 
 -- The host renders in its own order and into its own folder, which it deletes at the end: each file is taken over
--- into the work folder as soon as it is there.
+-- into the work folder as soon as it is there. On the export's own task: a rendition is not passed to another one.
 local function fromHost(exportContext)
     local step, state, at = exportContext:renditions { stopIfCanceled = false }
-    return function(item)
+    local function take(item)
         local rendition
         at, rendition = step(state, at)
-        if not rendition then return nil end
-        local ticket = {}
-        local work = Tasks.begin("GPEN Enhance: render", function()
-            local path, problem = Renderer.waitFor(rendition)
-            if path and Files.makeFolder(item.work) then
-                ticket.path = Files.child(item.work, Files.leaf(path))
-                local fine, whyNot = Files.place(path, ticket.path)
-                if not fine then ticket.path, problem = nil, whyNot end
-            end
-            if problem then rendition:uploadFailed(tostring(problem.code)) end
-            ticket.problem, ticket.rendered = problem, true
-            if ticket.isGivenUp then Files.removeTree(item.work) end
-        end)
-        return setmetatable(ticket, { __index = function(_, key) return key == "finished" and work.finished or nil end })
+        if not rendition then return nil, { code = "render_skipped" } end
+        local path, problem = Renderer.waitFor(rendition)
+        if not path then
+            rendition:uploadFailed(Messages.sentence(problem))
+            return nil, problem
+        end
+        if not Files.makeFolder(item.work) then return nil, { code = "disk_full" } end
+        local taken = Files.child(item.work, Naming.legal(Files.leaf(path)))
+        local placed, whyNot = Files.place(path, taken)
+        if not placed then return nil, whyNot end
+        return taken
+    end
+    return function(item)
+        local path, problem = take(item)
+        return { finished = true, rendered = true, path = path, problem = problem }
     end
 end
 

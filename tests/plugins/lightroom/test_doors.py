@@ -198,7 +198,7 @@ def test_a_failed_render_of_the_service(world: World, host: Host, bridge: Runnin
     host.plans[photos[0].uuid] = (0.1, "dng_error_file_not_found")
     host.answers = [("One photo enhanced. 1 failed", "cancel")]
     host.export_service(photos, {**service_defaults(host), "LR_format": "TIFF"})
-    assert host.rendition_failures == [(photos[0].uuid, "render_failed")]
+    assert host.rendition_failures == [(photos[0].uuid, "Lightroom could not render the photo.")]
     assert world.leftovers() == []
 
 
