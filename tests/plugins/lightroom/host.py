@@ -36,10 +36,11 @@ class Host:
         people: who answers the next modal dialogs, in order.
         answers: (pattern, verb) of the next confirm dialogs; one that matches none fails the test.
         plans: what happens to the render of a photo: (lag in seconds, "ok", "late", "skip" or a failure).
+        stepped: the clock does not mind how busy the machine is; for what is said in seconds.
         cancel_when: called with the progress so far; true cancels.
     """
 
-    def __init__(self, world: World, *, speed: float = SPEED) -> None:
+    def __init__(self, world: World, *, speed: float = SPEED, stepped: bool = False) -> None:
         self.world = world
         self.speed = speed
         self.people: list[Person] = []
@@ -66,6 +67,7 @@ class Host:
         self.gate_is_blocked: Callable[[], bool] = lambda: False
         self.canceled_at: float | None = None
         self._born = time.monotonic()
+        self._stepped = 0.0 if stepped else None
         self.prefs = dict(world.prefs)
         self.wire = Wire(self.now)
         self._services = Services(self)
@@ -74,7 +76,9 @@ class Host:
     # --- time ---------------------------------------------------------------
 
     def now(self) -> float:
-        """Seconds since 2001, running `speed` times as fast as the world."""
+        """Seconds since 2001: `speed` times as fast as the world, or stepping while nothing is due."""
+        if self._stepped is not None:
+            return 800_000_000 + self._stepped
         return 800_000_000 + (time.monotonic() - self._born) * self.speed
 
     # --- Lua <-> Python -----------------------------------------------------
@@ -206,7 +210,10 @@ class Host:
                 return
             if not alive:
                 break
-            if soonest is not None:
+            if soonest is not None and self._stepped is not None:
+                self._stepped += max(0.0, min(soonest - self.now(), 0.02))
+                time.sleep(0.001)
+            elif soonest is not None:
                 time.sleep(max(0.0, min((soonest - self.now()) / self.speed, 0.02)))
             assert time.monotonic() - began < PATIENCE_SECONDS, (
                 f"tasks do not end; last: {self.captions[-3:]}"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import lupa.lua51 as lupa
@@ -18,12 +17,12 @@ Person = Callable[["Dialog"], Generator[float, None, str]]
 
 @dataclass
 class Message:
-    """Something that the host showed."""
+    """Something that the host showed, and when by its clock."""
 
     style: str
     text: str
     info: str
-    at: float = field(default_factory=time.monotonic)
+    at: float = 0.0
 
 
 class Dialog:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import re
 import threading
-import time
 import traceback
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
@@ -82,7 +81,9 @@ class Services:
             ),
             # dialogs
             "confirm": self._confirm,
-            "message": lambda style, text, info: self._host.messages.append(Message(style, text, info)),
+            "message": lambda style, text, info: self._host.messages.append(
+                Message(style, text, info, self._host.now())
+            ),
             "modal": self._modal,
             "modal_result": self._modal_result,
             "open_panel": lambda _: self._host.opened_panel,
@@ -151,7 +152,7 @@ class Services:
         if self._host.kill_at == (label, self._host.calls[label]):
             self._host.kill()
         if self._host.cancel_at == (label, self._host.calls[label]):
-            self._host.canceled_at = time.monotonic()
+            self._host.canceled_at = self._host.now()
 
     def _execute(self, command: str) -> int:
         done, status = threading.Event(), [0]
@@ -197,7 +198,7 @@ class Services:
     # --- people -------------------------------------------------------------
 
     def _confirm(self, message: str, info: str, *verbs: str) -> str:
-        self._host.confirmations.append(Message("confirm", message, info))
+        self._host.confirmations.append(Message("confirm", message, info, self._host.now()))
         if self._host.answers and re.search(self._host.answers[0][0], message):
             return self._host.answers.pop(0)[1]
         self._host.failures.append(f"nobody expected: {message} ({', '.join(verbs)})")
@@ -232,8 +233,8 @@ class Services:
         return self._progress
 
     def _is_canceled(self, _ticket: int) -> bool:
-        if self._host.canceled_at is None and self._host.cancel_when(self):
-            self._host.canceled_at = time.monotonic()
+        if self._host.canceled_at is None and self._host.cancel_when(self._host):
+            self._host.canceled_at = self._host.now()
         return self._host.canceled_at is not None
 
     # --- HTTP ---------------------------------------------------------------

@@ -191,7 +191,7 @@ def test_cancelled_at_every_step_nothing_is_half_done(
 def test_cancel_takes_less_than_a_second_whatever_hangs(
     world: World, bridge: RunningBridge, hindrance: str
 ) -> None:
-    host = Host(world, speed=1)
+    host = Host(world, stepped=True)
     world.add("a.nef")
     if hindrance == "render":
         host.default_plan = (2.0, "ok")
