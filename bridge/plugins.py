@@ -6,6 +6,8 @@ One row of `PLUGINS` for each host. Knows folders and archives, not what the plu
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -49,7 +51,7 @@ class Plugin:
         folder: below `plugins/`.
         suffix: of the package.
         contents: what goes into the package; it is told a bridge's address if one was asked for.
-        install: puts the package at a path into its host.
+        install: puts the package at a path into its host; into a folder that the user names, if one is named.
     """
 
     name: str
@@ -57,7 +59,7 @@ class Plugin:
     folder: str
     suffix: str
     contents: Callable[[Path, str | None], Mapping[str, bytes]]
-    install: Callable[[Plugin, Path], Installed]
+    install: Callable[[Plugin, Path, Path | None], Installed]
 
 
 def package(name: str, destination: Path, *, bridge: str | None = None) -> Path:
@@ -84,15 +86,23 @@ def package(name: str, destination: Path, *, bridge: str | None = None) -> Path:
     return path
 
 
-def install(name: str, destination: Path, *, bridge: str | None = None) -> Installed:
+def install(
+    name: str, destination: Path, *, bridge: str | None = None, folder: Path | None = None
+) -> Installed:
     """Package a plug-in into `destination` and put it into its host, as far as we can.
 
+    Args:
+        name: a key of `PLUGINS`.
+        destination: as for `package`.
+        bridge: as for `package`.
+        folder: where the host looks for plug-ins, if it is not the usual place.
+
     Raises:
-        InvalidRequest, OutputError: as for `package`.
-        PluginNotInstalled: the host's installer refused it.
+        InvalidRequest, OutputError: as for `package`; or the host does not look into folders.
+        PluginNotInstalled: the host's installer refused it, or the host's folder is not known.
     """
     plugin = _plugin(name)
-    return plugin.install(plugin, package(name, destination, bridge=bridge))
+    return plugin.install(plugin, package(name, destination, bridge=bridge), folder)
 
 
 def write_archive(path: Path, contents: Mapping[str, bytes]) -> None:
@@ -157,7 +167,9 @@ def _origin(address: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _install_in_photoshop(plugin: Plugin, path: Path) -> Installed:
+def _install_in_photoshop(plugin: Plugin, path: Path, folder: Path | None) -> Installed:
+    if folder is not None:
+        raise InvalidRequest("Photoshop's plug-ins are installed by Adobe.", hint="Leave --dest out.")
     installer = next((command for command in adobe_installers() if Path(command[0]).is_file()), None)
     if installer is None:
         return Installed(
@@ -196,6 +208,67 @@ def adobe_installers() -> list[Sequence[str]]:
     return []
 
 
+# --- Lightroom Classic ------------------------------------------------------
+
+LIGHTROOM_FOLDER = "gpen-enhance.lrplugin"
+COMMAND_FILE = "installed.json"
+"""Tells the plug-in how to start this bridge: its host knows no PATH. Not part of the package."""
+
+
+def _lightroom_contents(folder: Path, bridge: str | None) -> dict[str, bytes]:
+    if bridge is not None:
+        raise InvalidRequest(
+            "Lightroom's plug-in is told of another bridge in Lightroom.",
+            hint="Pair it in the Plug-in Manager, under GPEN Enhance.",
+        )
+    contents = files_of(folder)
+    contents.pop(COMMAND_FILE, None)
+    return {f"{LIGHTROOM_FOLDER}/{name}": content for name, content in contents.items()}
+
+
+def _install_in_lightroom(plugin: Plugin, path: Path, folder: Path | None) -> Installed:
+    modules = folder or lightroom_modules()
+    if modules is None:
+        raise PluginNotInstalled(
+            "Lightroom Classic does not run on this system.",
+            hint=f"Name a folder with --dest, or add {path} unpacked in the Plug-in Manager.",
+        )
+    target, fresh = modules / LIGHTROOM_FOLDER, modules / f".{LIGHTROOM_FOLDER}.part"
+    try:
+        modules.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(fresh, ignore_errors=True)
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(fresh)
+        command = json.dumps({"command": [sys.executable, "-m", "bridge", "serve"]}, ensure_ascii=False)
+        (fresh / LIGHTROOM_FOLDER / COMMAND_FILE).write_text(command, encoding="utf-8")
+        # Lightroom never sees half a plug-in; an old one goes only when the new one is whole.
+        if target.exists():
+            shutil.rmtree(target)
+        (fresh / LIGHTROOM_FOLDER).rename(target)
+        fresh.rmdir()
+    except OSError as error:
+        raise OutputError(
+            f"{target} cannot be written: {error}.", hint="Close Lightroom, then try again."
+        ) from error
+    return Installed(
+        plugin.name,
+        target,
+        done=True,
+        next_step="Restart Lightroom Classic: GPEN Enhance is in Library > Plug-in Extras.",
+    )
+
+
+def lightroom_modules() -> Path | None:
+    """Where Lightroom Classic looks for plug-ins of this user; None where it does not run."""
+    if sys.platform == "win32":
+        roaming = os.environ.get("APPDATA")
+        base = Path(roaming) if roaming else Path.home() / "AppData" / "Roaming"
+        return base / "Adobe" / "Lightroom" / "Modules"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "Adobe" / "Lightroom" / "Modules"
+    return None
+
+
 PLUGINS: dict[str, Plugin] = {
     plugin.name: plugin
     for plugin in (
@@ -206,6 +279,14 @@ PLUGINS: dict[str, Plugin] = {
             suffix=".ccx",
             contents=_photoshop_contents,
             install=_install_in_photoshop,
+        ),
+        Plugin(
+            name="lightroom",
+            title="Lightroom Classic",
+            folder=f"lightroom/{LIGHTROOM_FOLDER}",
+            suffix=".zip",
+            contents=_lightroom_contents,
+            install=_install_in_lightroom,
         ),
     )
 }

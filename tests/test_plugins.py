@@ -145,3 +145,80 @@ def test_typed(type_: Type, home: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert type_("plugins", "package", "gimp").status == 2
     refused = type_("plugins", "package", "photoshop", "--bridge", "nonsense", "--json")
     assert (refused.status, refused.json["error"]["code"]) == (1, "invalid_request")
+
+
+# --- Lightroom Classic ------------------------------------------------------
+
+
+def test_the_lightroom_package_is_one_folder(tmp_path: Path) -> None:
+    path = plugins.package("lightroom", tmp_path / "a")
+    assert path.name == f"gpen-enhance-lightroom-{__version__}.zip"
+    assert path.read_bytes() == plugins.package("lightroom", tmp_path / "b").read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    assert {name.split("/")[0] for name in names} == {"gpen-enhance.lrplugin"}
+    assert "gpen-enhance.lrplugin/Info.lua" in names
+    assert "gpen-enhance.lrplugin/TranslatedStrings_zh_cn.txt" in names
+    assert any(name.endswith(".lrtemplate") for name in names)
+    assert not any("installed.json" in name for name in names)
+
+
+def test_lightrooms_plug_in_is_of_this_version() -> None:
+    info = (bundled("plugins") / "lightroom" / "gpen-enhance.lrplugin" / "Info.lua").read_text(
+        encoding="utf-8"
+    )
+    major, minor, revision = __version__.split(".")[:3]
+    assert f"VERSION = {{ major = {major}, minor = {minor}, revision = {revision} }}" in info
+
+
+def test_it_is_put_where_lightroom_looks_and_told_how_to_start_the_bridge(tmp_path: Path) -> None:
+    old = tmp_path / "Modules" / "gpen-enhance.lrplugin" / "Old.lua"
+    old.parent.mkdir(parents=True)
+    old.write_text("from the version before")
+    came_to = plugins.install("lightroom", tmp_path / "data", folder=tmp_path / "Modules")
+    assert came_to.done
+    assert came_to.path == old.parent
+    assert not old.exists()
+    assert (came_to.path / "Info.lua").is_file()
+    command = json.loads((came_to.path / "installed.json").read_text(encoding="utf-8"))["command"]
+    assert command == [sys.executable, "-m", "bridge", "serve"]
+    assert [entry.name for entry in (tmp_path / "Modules").iterdir()] == ["gpen-enhance.lrplugin"]
+
+
+@pytest.mark.parametrize(
+    ("system", "tail"),
+    [
+        ("darwin", ("Library", "Application Support", "Adobe", "Lightroom", "Modules")),
+        ("win32", ("Roaming", "Adobe", "Lightroom", "Modules")),
+    ],
+)
+def test_where_lightroom_looks(system: str, tail: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setenv("APPDATA", "/users/anna/Roaming")
+    folder = plugins.lightroom_modules()
+    assert folder is not None
+    assert folder.parts[-len(tail) :] == tail
+
+
+def test_where_there_is_no_lightroom_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    with pytest.raises(PluginNotInstalled) as caught:
+        plugins.install("lightroom", tmp_path)
+    assert "--dest" in caught.value.hint
+
+
+def test_what_a_host_does_not_take_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="told of another bridge in Lightroom"):
+        plugins.package("lightroom", tmp_path, bridge="http://192.168.1.20:17860")
+    with pytest.raises(InvalidRequest, match="installed by Adobe"):
+        plugins.install("photoshop", tmp_path, folder=tmp_path)
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot be written"):
+        plugins.install("lightroom", tmp_path, folder=tmp_path / "file")
+
+
+def test_typed_for_lightroom(type_: Type, home: Path, tmp_path: Path) -> None:  # noqa: F811 - the fixtures
+    said = type_("plugins", "install", "lightroom", "--dest", tmp_path / "Modules", "--json")
+    assert (said.status, said.json["done"]) == (0, True)
+    assert Path(said.json["path"]).is_dir()
+    assert "Restart Lightroom" in type_("plugins", "install", "lightroom", "--dest", tmp_path).out

@@ -16,6 +16,7 @@ app = typer.Typer(help="Install the plug-ins, or write them as files to install 
 class Host(StrEnum):
     """The programs that we have a plug-in for."""
 
+    lightroom = "lightroom"
     photoshop = "photoshop"
 
 
@@ -48,13 +49,21 @@ def package(
 
 
 @app.command("install")
-def install(name: Name, bridge: Bridge = None, as_json: AsJson = False) -> None:
+def install(
+    name: Name,
+    dest: Annotated[
+        Path | None,
+        typer.Option(help="Lightroom's Modules folder; absent: that of this user.", file_okay=False),
+    ] = None,
+    bridge: Bridge = None,
+    as_json: AsJson = False,
+) -> None:
     """Install a plug-in, or say what is left to do."""
     from bridge import plugins
     from bridge.config import Places
 
     with reported(as_json):
-        came_to = plugins.install(name, Places.current().data / "plugins", bridge=bridge)
+        came_to = plugins.install(name, Places.current().data / "plugins", bridge=bridge, folder=dest)
         if as_json:
             print_json(
                 {

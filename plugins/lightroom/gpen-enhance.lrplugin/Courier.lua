@@ -1,0 +1,159 @@
+--- How one picture travels: by name through the exchange folder to a local bridge, as an upload to a remote one;
+-- and how its result comes back into its work folder. A run is one job at the bridge, which grows by one item
+-- whenever a photo is rendered. Every step may be repeated after a crash: the bridge leaves a `ref` alone that
+-- it has already.
+-- Yields, except `isFetched`.
+
+local Files = require "Files"
+local Workspace = require "Workspace"
+
+local Courier = {}
+
+-- Where the result waits in the work folder until it is brought to its place.
+local function waiting(item)
+    return Files.child(item.work, "result")
+end
+
+--- Whether the result lies in the work folder.
+function Courier.isFetched(item)
+    return Files.isFile(waiting(item))
+end
+
+-- --- out ---------------------------------------------------------------------
+
+local function sourceOf(bridge, run, item)
+    local endpoint, problem = bridge:endpoint()
+    if not endpoint then return nil, problem end
+    if endpoint.isLocal then return { path = Workspace.exchangeName(run.root, item.rendered) } end
+    if not item.upload then
+        local uploaded, whyNot = bridge:upload(item.rendered, Files.leaf(item.rendered))
+        if not uploaded then return nil, whyNot end
+        item.upload = uploaded.upload
+    end
+    return { upload = item.upload }
+end
+
+-- The bridge's number of an item: it numbers in the order in which it was given them.
+local function numberOf(bridge, job, ref, after)
+    repeat
+        local page, problem = bridge:items(job, after)
+        if not page then return nil, problem end
+        for _, state in ipairs(page.items) do
+            if state.ref == ref then return state.item end
+        end
+        after = page.next
+    until not after
+    return nil, { code = "result_lost" }
+end
+
+--- Hand the rendered picture over.
+-- @param run { id =, preset =, parameters =, output =, root =, name =, priority =; job = once there is one }
+-- @param keepJob function(run) -> true, or nil and a problem: remembers run.job before anything else is done.
+-- @return true, with item.job and item.number filled in; or nil and a problem.
+function Courier.submit(bridge, run, item, keepJob)
+    local source, problem = sourceOf(bridge, run, item)
+    if not source then return nil, problem end
+    local ref = item.uuid .. (item.again and "-again" or "")
+    local items = { { ref = ref, source = source } }
+    if run.job then
+        local grown, whyNot = bridge:addItems(run.job, items)
+        if not grown then
+            if whyNot.code == "job_unknown" then run.job = nil end
+            return nil, { code = whyNot.code, title = whyNot.title, detail = whyNot.detail, hint = whyNot.hint,
+                retryable = whyNot.retryable or whyNot.code == "job_unknown" }
+        end
+    else
+        local job, whyNot = bridge:createJob({
+            client = "lightroom",
+            name = run.name,
+            preset = run.preset,
+            params = run.parameters,
+            output = run.output,
+            priority = run.priority,
+            items = items,
+        }, run.id .. "-" .. item.index)
+        if not job then return nil, whyNot end
+        run.job = job.job
+        local kept, unkept = keepJob(run)
+        if not kept then return nil, unkept end
+    end
+    -- It is behind the last one, unless a crash came between giving and recording.
+    local number, lost = numberOf(bridge, run.job, ref, run.lastNumber)
+    if not number and run.lastNumber then number, lost = numberOf(bridge, run.job, ref) end
+    if not number then return nil, lost end
+    run.lastNumber = number
+    item.job, item.number = run.job, number
+    return true
+end
+
+-- --- back --------------------------------------------------------------------
+
+-- The checkpoints that restored the faces, in words.
+local function checkpointsOf(state)
+    local names, seen = {}, {}
+    for _, face in ipairs(state.faces or {}) do
+        if type(face.checkpoint) == "string" and not seen[face.checkpoint] then
+            seen[face.checkpoint] = true
+            table.insert(names, face.checkpoint)
+        end
+    end
+    return table.concat(names, ", ")
+end
+
+--- How the picture stands at the bridge.
+-- @return "done" or "working"; or nil and a problem.
+function Courier.look(bridge, item)
+    local state, problem = bridge:item(item.job, item.number)
+    if not state then
+        if problem.code == "job_unknown" or problem.code == "item_unknown" then problem = { code = "result_lost" } end
+        return nil, problem
+    end
+    if state.state == "done" then
+        item.checkpoint = checkpointsOf(state)
+        item.warnings = state.result.warnings
+        item.bytes = state.result.size
+        item.resultPath = state.result.path
+        return "done"
+    elseif state.state == "failed" then
+        local error = state.error or { code = "internal" }
+        -- The bridge has tried what can be tried.
+        return nil, { code = error.code, title = error.title, detail = error.detail, hint = error.hint }
+    elseif state.state == "cancelled" then
+        return nil, { code = "cancelled" }
+    end
+    return "working"
+end
+
+--- Bring the finished result into the work folder.
+-- @return its path; or nil and a problem.
+function Courier.fetch(bridge, item)
+    local path = waiting(item)
+    if Files.wasPlaced(path, item.bytes) then return path end
+    if not Files.makeFolder(item.work) then return nil, { code = "disk_full", detail = item.work, retryable = true } end
+    local endpoint, problem = bridge:endpoint()
+    if not endpoint then return nil, problem end
+    if endpoint.isLocal and item.resultPath and Files.isFile(item.resultPath) then
+        local placed, whyNot = Files.place(item.resultPath, path)
+        if not placed then return nil, whyNot end
+        return path
+    end
+    local bytes, lost = bridge:result(item.job, item.number)
+    if not bytes then return nil, lost end
+    local written, whyNot = Files.write(path, bytes)
+    if not written then return nil, whyNot end
+    return path
+end
+
+--- Tell the bridge that the result was written back.
+function Courier.acknowledge(bridge, item)
+    local fine, problem = bridge:acknowledge(item.job, item.number)
+    if not fine and problem.code == "job_unknown" then return true end
+    return fine, problem
+end
+
+--- Stop the work on a picture.
+function Courier.cancel(bridge, item)
+    return bridge:cancelItem(item.job, item.number)
+end
+
+return Courier

@@ -1,0 +1,3 @@
+--- Menu item: the selection with the built-in preset "dslr".
+
+require("EnhanceCommand").startWithPreset("dslr")

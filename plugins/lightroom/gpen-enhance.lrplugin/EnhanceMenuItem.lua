@@ -1,0 +1,3 @@
+--- Menu item: the dialog first, then the selection.
+
+require("EnhanceCommand").start(require("SettingsDialog").choose)

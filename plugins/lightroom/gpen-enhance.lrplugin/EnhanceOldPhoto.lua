@@ -1,0 +1,3 @@
+--- Menu item: the selection with the built-in preset "old-photo".
+
+require("EnhanceCommand").startWithPreset("old-photo")

@@ -1,0 +1,182 @@
+--- The export service: a batch export whose pictures are enhanced on the way; results beside their originals and
+-- in the catalogue, or in a folder. Nobody is asked anything while it runs.
+
+local LrDialogs = import "LrDialogs"
+local LrView = import "LrView"
+
+local Catalog = require "Catalog"
+local Connection = require "Connection"
+local Controls = require "Controls"
+local DialogModel = require "DialogModel"
+local EnhanceCommand = require "EnhanceCommand"
+local Files = require "Files"
+local Messages = require "Messages"
+local Naming = require "Naming"
+local Preflight = require "Preflight"
+local Renderer = require "Renderer"
+local Settings = require "Settings"
+local Workspace = require "Workspace"
+
+local bind = LrView.bind
+
+local function fields()
+    local list = { { key = "serviceFolder", default = "" } }
+    for key, field in pairs(Settings.FIELDS) do table.insert(list, { key = key, default = field.default }) end
+    table.sort(list, function(one, other) return one.key < other.key end)
+    return list
+end
+
+local function settingsOf(properties)
+    local given = {}
+    for key in pairs(Settings.FIELDS) do given[key] = properties[key] end
+    local settings = Settings.clamped(given)
+    if settings.conflict == "ask" then settings.conflict = "new" end
+    return settings
+end
+
+-- The host's settings of what is rendered for us. Metadata stays as the user chose.
+local function updateExportSettings(export)
+    local wanted = Renderer.settings("", settingsOf(export).colorSpace)
+    for _, key in ipairs { "LR_format", "LR_export_bitDepth", "LR_export_colorSpace", "LR_tiff_compressionMethod",
+        "LR_tiff_preserveTransparency", "LR_enableHDRDisplay", "LR_size_doConstrain", "LR_outputSharpeningOn",
+        "LR_useWatermark", "LR_includeVideoFiles", "LR_reimportExportedPhoto" } do
+        export[key] = wanted[key]
+    end
+end
+
+-- --- the dialog --------------------------------------------------------------
+
+local function chooseFolder(properties)
+    local chosen = LrDialogs.runOpenPanel {
+        title = LOC "$$$/GPEN/Service/Choose=Folder for the results",
+        canChooseFiles = false, canChooseDirectories = true, canCreateDirectories = true,
+        allowsMultipleSelection = false,
+    }
+    if chosen then properties.serviceFolder = chosen[1] end
+end
+
+local function placeRow(f, properties)
+    return f:row {
+        f:static_text {
+            title = bind {
+                key = "serviceFolder",
+                transform = function(folder)
+                    if folder == "" then return LOC "$$$/GPEN/Service/Beside=Beside the originals" end
+                    return folder
+                end,
+            },
+            width_in_chars = 40, truncation = "middle",
+        },
+        f:push_button { title = LOC "$$$/GPEN/Service/Folder=Folder^.", action = function() chooseFolder(properties) end },
+        f:push_button {
+            title = LOC "$$$/GPEN/Service/BesideVerb=Beside Originals",
+            action = function() properties.serviceFolder = "" end,
+        },
+    }
+end
+
+local function sections(f, properties)
+    return {
+        {
+            title = LOC "$$$/GPEN/Dialog/Restoration=Restoration",
+            synopsis = bind { key = "preset", bind_to_object = properties },
+            bind_to_object = properties,
+            Controls.parameters(f),
+            f:static_text { title = bind "bridgeState", width_in_chars = 60, truncation = "end" },
+        },
+        {
+            title = LOC "$$$/GPEN/Dialog/File=Result",
+            bind_to_object = properties,
+            placeRow(f, properties),
+            Controls.file(f),
+            Controls.catalog(f),
+        },
+    }
+end
+
+-- --- the export --------------------------------------------------------------
+
+local function photosOf(session)
+    local photos = {}
+    for photo in session:photosToExport() do table.insert(photos, photo) end
+    return photos
+end
+
+-- What can be enhanced; the rest leaves the session before its first render.
+local function accept(exportContext, settings, root, folder)
+    local facts = Catalog.describe(photosOf(exportContext.exportSession))
+    local report = EnhanceCommand.examine(facts, settings, root)
+    local items, left = Preflight.decide(report, {
+        conflict = settings.conflict,
+        smartPreviews = false,
+        fallbackFolder = folder or Files.fallbackFolder(settings.fallbackFolder),
+    })
+    for _, one in ipairs(left) do exportContext.exportSession:removePhoto(one.fact.photo) end
+    if folder then
+        for _, item in ipairs(items) do item.folder, item.stacks = folder, false end
+    end
+    return items, left
+end
+
+-- The host renders in its own order and into its own folder, which it deletes at the end: each file is taken over
+-- into the work folder as soon as it is there. On the export's own task: a rendition is not passed to another one.
+local function fromHost(exportContext)
+    local step, state, at = exportContext:renditions { stopIfCanceled = false }
+    local function take(item)
+        local rendition
+        at, rendition = step(state, at)
+        if not rendition then return nil, { code = "render_skipped" } end
+        local path, problem = Renderer.waitFor(rendition)
+        if not path then
+            rendition:uploadFailed(Messages.sentence(problem))
+            return nil, problem
+        end
+        if not Files.makeFolder(item.work) then return nil, { code = "disk_full" } end
+        local taken = Files.child(item.work, Naming.legal(Files.leaf(path)))
+        local placed, whyNot = Files.place(path, taken)
+        if not placed then return nil, whyNot end
+        return taken
+    end
+    return function(item)
+        local path, problem = take(item)
+        return { finished = true, rendered = true, path = path, problem = problem }
+    end
+end
+
+local function process(context, exportContext)
+    local settings = settingsOf(exportContext.propertyTable)
+    local folder = exportContext.propertyTable.serviceFolder
+    if folder == "" then folder = nil end
+    local progress = exportContext:configureProgress { title = LOC "$$$/GPEN/Name=GPEN Enhance" }
+    local bridge, problem = Connection.open(function() return progress:isCanceled() end)
+    if not bridge then return EnhanceCommand.refuse(problem) end
+    local accepted, left = accept(exportContext, settings, Workspace.root(bridge:endpoint()), folder)
+    local outcomes = { done = {}, failed = {}, pending = {}, cancelled = {} }
+    if #accepted > 0 then
+        outcomes, problem = EnhanceCommand.execute {
+            context = context, bridge = bridge, settings = settings, accepted = accepted, progress = progress,
+            beginRender = fromHost(exportContext),
+        }
+        if not outcomes then return EnhanceCommand.refuse(problem) end
+    end
+    EnhanceCommand.summarise(outcomes, left)
+end
+
+return {
+    exportPresetFields = fields(),
+    hideSections = {
+        "exportLocation", "fileNaming", "fileSettings", "imageSettings", "outputSharpening", "video", "watermarking",
+    },
+    allowFileFormats = { "TIFF" },
+    canExportVideo = false,
+    startDialog = function(properties)
+        properties.gpenModel = DialogModel.attach(properties, settingsOf(properties))
+        properties.gpenModel:refresh(false)
+    end,
+    endDialog = function(properties)
+        if properties.gpenModel then properties.gpenModel:close() end
+    end,
+    sectionsForTopOfDialog = sections,
+    updateExportSettings = updateExportSettings,
+    processRenderedPhotos = process,
+}

@@ -1,0 +1,3 @@
+--- Menu item: how to use the plug-in.
+
+require("HelpItems").showHelp()

@@ -1,0 +1,3 @@
+--- Menu item: the log, where the host keeps it.
+
+require("HelpItems").showLog()

@@ -1,0 +1,121 @@
+--- Interrupted runs: finished results are offered for write-back, the rest goes on where it stopped.
+
+local LrDialogs = import "LrDialogs"
+local LrFunctionContext = import "LrFunctionContext"
+
+local Catalog = require "Catalog"
+local Connection = require "Connection"
+local Courier = require "Courier"
+local EnhanceCommand = require "EnhanceCommand"
+local Files = require "Files"
+local Log = require "Log"
+local Settings = require "Settings"
+local Workspace = require "Workspace"
+
+local ResumeCommand = {}
+
+local function never() return false end
+
+-- Runs of the open catalogue; what lies in work folders that no run remembers goes.
+local function interrupted(journal)
+    local all, mine, remembered, roots = journal:interrupted(Workspace.underWay()), {}, {}, {}
+    local path = Catalog.path()
+    for _, found in ipairs(all) do
+        remembered[found.run.id] = true
+        found.run.settings = Settings.clamped(found.run.settings)
+        if found.run.catalog == path then table.insert(mine, found) end
+    end
+    local announced = Connection.announced()
+    if announced and announced.exchange then roots[announced.exchange] = true end
+    roots[Files.temp("gpen-enhance")] = true
+    for root in pairs(roots) do Workspace.sweep(root, remembered) end
+    return mine
+end
+
+-- How many photos the user has to be asked about: what only waits for the bridge's nod is none.
+local function countOpen(runs)
+    local count = 0
+    for _, found in ipairs(runs) do
+        for _, item in ipairs(found.items) do
+            if item.step ~= "described" then count = count + 1 end
+        end
+    end
+    return count
+end
+
+local function merge(outcomes, more)
+    for _, name in ipairs { "done", "failed", "pending", "cancelled" } do
+        for _, entry in ipairs(more[name]) do table.insert(outcomes[name], entry) end
+    end
+    outcomes.wasCanceled = outcomes.wasCanceled or more.wasCanceled
+end
+
+local function finish(context, journal, runs)
+    local bridge, problem = Connection.open(never)
+    if not bridge then return EnhanceCommand.refuse(problem) end
+    local outcomes = { done = {}, failed = {}, pending = {}, cancelled = {} }
+    for _, found in ipairs(runs) do
+        Log.info("going on with run", found.run.id)
+        local more, whyNot = EnhanceCommand.execute {
+            context = context, bridge = bridge, journal = journal, run = found.run, items = found.items,
+        }
+        if not more then return EnhanceCommand.refuse(whyNot) end
+        merge(outcomes, more)
+    end
+    EnhanceCommand.summarise(outcomes, {})
+end
+
+-- Give a photo up: a result that is not in the catalog goes, and the bridge need not go on.
+local function giveUp(bridge, item)
+    if item.path and not item.replaces and not Catalog.has(item.path) then Files.delete(item.path) end
+    if bridge and item.job then
+        local fine, problem = Courier.cancel(bridge, item)
+        if not fine then Log.info("not cancelled:", problem.code) end
+    end
+end
+
+local function discard(journal, runs)
+    local bridge = Connection.bridge()
+    if not bridge:health() then bridge = nil end
+    for _, found in ipairs(runs) do
+        for _, item in ipairs(found.items) do giveUp(bridge, item) end
+        Files.removeTree(Workspace.runFolder(found.run.root, found.run.id))
+        journal:drop(found.run)
+    end
+end
+
+local function offer(context, journal, runs)
+    local count = countOpen(runs)
+    if count == 0 then return finish(context, journal, runs) end
+    local verb = LrDialogs.confirm(
+        LOC("$$$/GPEN/Resume/Question=^1 photos of an interrupted GPEN run are not finished. Finish them now?", count),
+        LOC "$$$/GPEN/Resume/Info=Finished results are added to the catalog; nothing is enhanced twice.",
+        LOC "$$$/GPEN/Verb/Finish=Finish", LOC "$$$/GPEN/Verb/Later=Later", LOC "$$$/GPEN/Verb/Discard=Discard")
+    if verb == "ok" then
+        finish(context, journal, runs)
+    elseif verb == "other" then
+        discard(journal, runs)
+    end
+end
+
+--- At the start of the program: ask only if there is something to finish.
+function ResumeCommand.atStart(context)
+    local journal = Workspace.journal()
+    local runs = interrupted(journal)
+    if #runs > 0 then offer(context, journal, runs) end
+end
+
+--- From the menu: also say that there is nothing.
+function ResumeCommand.start()
+    LrFunctionContext.postAsyncTaskWithContext("GPEN Enhance: finish", function(context)
+        LrDialogs.attachErrorDialogToFunctionContext(context)
+        local journal = Workspace.journal()
+        local runs = interrupted(journal)
+        if #runs == 0 then
+            return LrDialogs.message(LOC "$$$/GPEN/Resume/None=No GPEN run was interrupted.", nil, "info")
+        end
+        offer(context, journal, runs)
+    end)
+end
+
+return ResumeCommand

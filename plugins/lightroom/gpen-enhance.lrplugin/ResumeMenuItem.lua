@@ -1,0 +1,3 @@
+--- Menu item: finish what was interrupted.
+
+require("ResumeCommand").start()

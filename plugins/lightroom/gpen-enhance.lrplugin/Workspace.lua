@@ -1,0 +1,59 @@
+--- Where runs keep what is on its way: the journal, and a work folder a photo.
+-- The work folders of a local bridge lie in its exchange folder, so that pictures are handed over by name.
+
+local LrDate = import "LrDate"
+
+local Files = require "Files"
+local Journal = require "Journal"
+
+local Workspace = {}
+
+local PREFIX = "lightroom-"
+
+local counter = 0
+local underWay = {}
+
+--- The journal of all runs.
+function Workspace.journal()
+    return Journal.open(Files.home("lightroom", "journal"), Files)
+end
+
+--- A new run's id: later runs sort behind earlier ones.
+function Workspace.newRunId()
+    counter = counter + 1
+    return string.format("%.0f-%d-%04d", LrDate.currentTime() * 1000, counter, math.random(0, 9999))
+end
+
+--- Ids of the runs that go on right now.
+function Workspace.underWay() return underWay end
+
+--- A run begins, or ends.
+function Workspace.setUnderWay(id, goesOn) underWay[id] = goesOn or nil end
+
+--- Where work folders lie for a bridge.
+-- @param endpoint of the bridge: isLocal, exchange.
+function Workspace.root(endpoint)
+    if endpoint.isLocal and endpoint.exchange then return endpoint.exchange end
+    return Files.temp("gpen-enhance")
+end
+
+--- The folder of a run; that of its photo `index` is a child.
+function Workspace.runFolder(root, runId)
+    return Files.child(root, PREFIX .. runId)
+end
+
+--- The name of a file below the exchange folder as the wire has it: with /.
+function Workspace.exchangeName(root, path)
+    return (path:sub(#root + 2):gsub("\\", "/"))
+end
+
+--- Clear away the folders of runs that nobody remembers.
+-- @param remembered ids to keep: { [id] = true }.
+function Workspace.sweep(root, remembered)
+    for _, name in ipairs(Files.list(root)) do
+        local id = name:sub(1, #PREFIX) == PREFIX and name:sub(#PREFIX + 1)
+        if id and not remembered[id] and not underWay[id] then Files.removeTree(Files.child(root, name)) end
+    end
+end
+
+return Workspace
