@@ -15,6 +15,7 @@ from bridge.imaging.codecs import decode
 from tests.cli.conftest import Type
 
 ROOT = Path(__file__).parents[2]
+COPIES = 12
 
 
 def results(folder: Path) -> set[str]:
@@ -66,7 +67,7 @@ def test_enhance_goes_on_after_a_death(type_: Type, home: Path, installed: None,
     words = [sys.executable, "-m", "bridge", "enhance", str(photos), "--json"]
     process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE)  # noqa: S603 - ourselves
     with process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not results(photos) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         process.kill()
@@ -82,23 +83,24 @@ def test_enhance_goes_on_after_a_death(type_: Type, home: Path, installed: None,
 def test_ctrl_c_pauses_and_the_same_command_goes_on(
     type_: Type, home: Path, installed: None, photos: Path
 ) -> None:
-    for number in range(6):
+    for number in range(COPIES):
         shutil.copy(photos / "anna.png", photos / f"copy-{number}.png")
     words = [sys.executable, "-m", "bridge", "enhance", str(photos), "--json"]
     process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE)  # noqa: S603 - ourselves
     with process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not results(photos) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=60)
     told = json.loads(out)
-    if told["interrupted"]:  # it may have been faster than we
-        assert process.returncode == 1
-        (job,) = type_("jobs", "list", "--json").json["jobs"]
-        assert job["state"] in ("paused", "finished")
+    if told["success"] == COPIES + 2:
+        pytest.skip("this machine was faster than our Ctrl-C")
+    assert (process.returncode, told["interrupted"]) == (1, True)
+    left = type_("jobs", "list", "--json").json["jobs"]
+    assert all(job["state"] in ("paused", "finished") for job in left)
     said = type_("enhance", photos, "--json")
-    assert (said.status, said.json["success"]) == (0, 8)
+    assert (said.status, said.json["success"]) == (0, COPIES + 2)
     assert results(photos) == {item["output"] for item in said.json["items"]}
 
 
