@@ -36,7 +36,7 @@ from bridge.config import Places, Settings, load
 from bridge.errors import BridgeUnreachable
 from bridge.imaging.codecs import Format, encode
 from bridge.imaging.image import Image
-from bridge.jobs.audit import AuditLog, verify
+from bridge.jobs.audit import verify
 from bridge.metrics import Stages
 from bridge.presets import BUILT_IN
 from bridge.protocol.enhancement import EnhanceRequest, ParameterChanges
@@ -247,12 +247,8 @@ class Torture:
         files = [path for path in self.places.outputs.rglob("*") if path.is_file()]
         stray = [path for path in files if path.relative_to(self.places.outputs).as_posix() not in names]
         gaps, doubled = await self._events(client)
-        lines = [
-            json.loads(line)
-            for path in AuditLog(self.places.audit).files()
-            for line in path.read_text().splitlines()
-        ]
-        verify(AuditLog(self.places.audit).files())
+        lines = [json.loads(line) for path in sorted(self.places.audit.iterdir()) for line in path.open()]
+        verify(self.places.audit)
         return {
             "kills": sum(self.deaths.values()),
             "items": settled,

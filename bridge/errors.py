@@ -394,6 +394,13 @@ class AlreadyRunning(BridgeError):
     default_hint = "Use the running one, or stop it first."
 
 
+class CommandRunning(BridgeError):
+    code = "command_running"
+    title = "The same command is already running"
+    status = 409
+    default_hint = "Wait for it, or stop it first; both would bring the same results home."
+
+
 class BridgeUnreachable(BridgeError):
     code = "bridge_unreachable"
     title = "The bridge does not answer"

@@ -10,31 +10,54 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
+from bridge.atomic import private_folder
 from bridge.client import Client
-from bridge.errors import BridgeError, BridgeUnreachable, Cancelled, codes
+from bridge.config import Places
+from bridge.errors import (
+    BodyTooLarge,
+    BridgeError,
+    Cancelled,
+    CommandRunning,
+    SourceMissing,
+    SourceUnreadable,
+    UploadUnknown,
+    codes,
+)
 from bridge.jobs.names import suffix_for
-from bridge.jobs.spool import appear, discard, part_of, read_back, write_aside
+from bridge.jobs.spool import read_back
 from bridge.protocol.jobs import (
     ItemRequest,
+    ItemResult,
     ItemsRequest,
     ItemState,
     ItemStatus,
     JobRequest,
     JobStatus,
+    RetryRequest,
     Source,
 )
 
 AHEAD = 8
 """Pictures that wait in the bridge at most: enough for its workers never to wait for this program."""
+DISK_PAUSE = 5.0
+"""Seconds until a bridge whose disk is full is asked again."""
 MARK = "-GPEN"
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"})
 OWN_RESULT = re.compile(rf"{MARK}(-\d+)?$")
 SETTLED = (ItemStatus.done, ItemStatus.failed, ItemStatus.cancelled)
+NOT_TAKEN = (SourceMissing, SourceUnreadable, BodyTooLarge)
+"""A picture's own fault: it fails, the others go on."""
+NOTHING_LEFT = (SourceMissing.code, UploadUnknown.code)
+"""The bridge has no copy of the picture any more: it is sent again."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +80,26 @@ class Batch:
     Args:
         request: the job without its items; those of `request` are ignored.
         key: the Idempotency-Key that finds it again.
+        heard: told every event of the job, and those of the queue.
+
+    Attributes:
+        known: the last word on each picture by its `ref`.
     """
 
-    def __init__(self, client: Client, request: JobRequest, key: str) -> None:
+    def __init__(
+        self,
+        client: Client,
+        request: JobRequest,
+        key: str,
+        heard: Callable[[dict[str, Any]], None] = lambda _: None,
+    ) -> None:
         self._client = client
         self._request = request
         self._key = key
-        self._events: AsyncIterator[dict[str, Any]] | None = None
+        self._heard = heard
+        self._events: AsyncGenerator[dict[str, Any]] | None = None
+        self._read: deque[ItemState] = deque()
+        self._sent: dict[str, int] = {}
         self.job: str | None = None
         self.known: dict[str, ItemState] = {}
         self.resumed = False
@@ -77,64 +113,74 @@ class Batch:
             return
         self.job, self.resumed = found.job, True
         async for item in self._client.items(found.job):
-            self.known[item.ref] = item
+            self._note(item)
         if found.state is JobStatus.paused:
             await self._client.steer(found.job, "resume")
 
+    async def close(self) -> None:
+        """Listen no more."""
+        if self._events is not None:
+            await self._events.aclose()
+
     def is_over(self, refs: Iterable[str]) -> bool:
-        """Whether a run before has finished these pictures and brought them home."""
+        """Whether a run before has finished all these pictures and brought them home."""
         found = [self.known.get(ref) for ref in refs]
-        return all(
-            item is not None
-            and item.state in SETTLED
-            and (item.state is not ItemStatus.done or item.acked_at is not None)
-            for item in found
-        )
+        return all(item is not None and item.acked_at is not None for item in found)
 
     async def give(self, picture: Picture) -> None:
         """Send one picture.
 
         Raises:
-            SourceUnreadable: it cannot be read.
+            SourceMissing, SourceUnreadable, BodyTooLarge: there is something about this one.
+            DiskFull: the bridge has no room; the picture can be given again.
             BridgeError: the bridge does not take it.
         """
         sent = await self._client.upload(picture.path)
-        item = ItemRequest(ref=picture.ref, source=Source(upload=sent.upload))
+        times = self._sent.get(picture.ref, 0)
+        ref = f"{picture.ref}~{times}" if times else picture.ref
+        item = ItemRequest(ref=ref, source=Source(upload=sent.upload))
         if self.job is None:
             request = self._request.model_copy(update={"items": (item,)})
             self.job = (await self._client.submit(request, idempotency_key=self._key)).job
         else:
             await self._client.add(self.job, ItemsRequest(items=(item,)))
+        self._sent[picture.ref] = times + 1
+
+    async def again(self, picture: Picture) -> None:
+        """Try a picture again that a run before could not finish; raises as `give`."""
+        item = self.known[picture.ref]
+        gone = item.error is not None and item.error.code in NOTHING_LEFT
+        if gone or item.state is not ItemStatus.failed or self.job is None:
+            await self.give(picture)
+        else:
+            await self._client.retry_item(self.job, item.item, RetryRequest())
 
     async def next_settled(self) -> ItemState:
-        """The next item of the batch that is done, failed or cancelled.
+        """The next item of the batch that is done, failed or cancelled; its `ref` is the picture's.
 
         Raises:
             BridgeUnreachable: the bridge has stopped.
         """
-        assert self._events is not None  # noqa: S101 - `open` comes first; this tells mypy
-        async for event in self._events:
-            if event["type"] == "item" and event["job"] == self.job:
-                item = ItemState.model_validate(event["state"])
-                if item.state in SETTLED and item.redo_of is None:
-                    return item
-        raise BridgeUnreachable("The bridge has stopped; run the same command again to go on.")
+        while not self._read:
+            assert self._events is not None  # noqa: S101 - `open` comes first; this tells mypy
+            await self._hear(await anext(self._events))
+        return self._read.popleft()
 
     async def bring_home(self, item: ItemState, picture: Picture) -> Path:
-        """Write a result to its place and tell the bridge so; a second time does nothing.
+        """Bring a result to its place and tell the bridge so; a second time does nothing.
 
         Raises:
             DiskFull, OutputError: it cannot be written; the bridge keeps it.
-            ResultGone: the bridge has it no more.
+            ResultGone: the bridge has it no more, and it is not in its place.
         """
         assert self.job is not None and item.result is not None  # noqa: S101, PT018 - it is done; this tells mypy
-        part = part_of(picture.folder, f"{self.job}-{item.item}")
-        kind, sha256 = item.result.media_type, item.result.sha256
-        target = await asyncio.to_thread(_delivered, picture, kind, sha256, part) if self.resumed else None
+        names = targets(picture.path, picture.folder, item.result.media_type)
+        target = await asyncio.to_thread(delivered, names, item.result) if self.resumed else None
         if target is None:
-            data = await self._client.result(self.job, item.item)
-            target = await asyncio.to_thread(_write, picture, kind, data, part)
-        await self._client.acknowledge(self.job, item.item)
+            names = targets(picture.path, picture.folder, item.result.media_type)
+            target = await self._client.save_result(self.job, item.item, item.result, names)
+        if item.acked_at is None:
+            await self._client.acknowledge(self.job, item.item)
         return target
 
     async def pause(self) -> None:
@@ -142,44 +188,99 @@ class Batch:
         if self.job is not None:
             await self._client.steer(self.job, "pause")
 
+    async def _hear(self, event: dict[str, Any]) -> None:
+        kind = event["type"]
+        if kind == "hello":  # another one: events were lost
+            await self._read_afresh()
+        elif kind == "queue" or event.get("job") == self.job:
+            self._heard(event)
+            if kind == "item":
+                self._settle(ItemState.model_validate(event["state"]))
+            elif kind == "job" and event.get("items_changed") and event["state"]["counts"]["cancelled"]:
+                await self._read_afresh(state=ItemStatus.cancelled)
+
+    async def _read_afresh(self, **filters: str) -> None:
+        if self.job is not None:
+            async for item in self._client.items(self.job, **filters):
+                self._settle(item)
+
+    def _settle(self, item: ItemState) -> None:
+        noted = self._note(item)
+        if noted is not None and noted.state in SETTLED:
+            self._read.append(noted)
+
+    def _note(self, item: ItemState) -> ItemState | None:
+        """Keep the last word on a picture, under the picture's own `ref`; None for an older one."""
+        ref, times = _times(item.ref)
+        before = self.known.get(ref)
+        if before is not None and item.item < before.item:
+            return None
+        self._sent[ref] = max(times, self._sent.get(ref, 0))
+        self.known[ref] = item.model_copy(update={"ref": ref})
+        return self.known[ref]
+
+
+@contextmanager
+def alone(places: Places, key: str) -> Iterator[None]:
+    """Keep a command from running twice at once: both would bring the same results home.
+
+    Raises:
+        CommandRunning: it runs already.
+    """
+    folder = places.data / "running"
+    private_folder(folder)
+    lock = FileLock(folder / f"{key[-16:]}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise CommandRunning("Another terminal gave this command for the same pictures.") from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows refuses while it is held, and then it stays
+            Path(lock.lock_file).unlink()
+        lock.release()
+
 
 def is_picture(path: Path) -> bool:
     """Whether a file of a folder is meant: a picture, not hidden, and not one of our own results."""
     return (
         path.suffix.lower() in PICTURES
-        and not path.name.startswith(".")
+        and not path.name.startswith((".", "~"))
         and not OWN_RESULT.search(path.stem)
         and path.is_file()
     )
 
 
-def target_for(source: Path, folder: Path | None, media_type: str, number: int = 1) -> Path:
-    """The name of a result beside its source or in a folder: `stem-GPEN`, from 2 on with the number."""
-    suffix = suffix_for(source.name, media_type)
-    tail = MARK if number == 1 else f"{MARK}-{number}"
-    return (folder or source.parent) / f"{source.stem}{tail}{suffix}"
+def targets(source: Path, folder: Path, media_type: str) -> Iterator[Path]:
+    """Names for a result in a folder, the best first: `stem-GPEN`, then with numbers from 2 on."""
+    return numbered(folder / f"{source.stem}{MARK}{suffix_for(source.name, media_type)}")
 
 
-def _delivered(picture: Picture, media_type: str, sha256: str, part: Path) -> Path | None:
-    """Where a result lies that a run before brought home without being able to say so."""
-    for number in itertools.count(1):
-        target = target_for(picture.path, picture.folder, media_type, number)
-        if not target.exists():
+def numbered(first: Path) -> Iterator[Path]:
+    """`a.tif`, `a-2.tif`, `a-3.tif`, without end."""
+    yield first
+    for number in itertools.count(2):
+        yield first.with_name(f"{first.stem}-{number}{first.suffix}")
+
+
+def delivered(names: Iterator[Path], result: ItemResult) -> Path | None:
+    """Where exactly this result lies already, among the names that are taken."""
+    for target in names:
+        try:
+            if target.stat().st_size == result.size and read_back(target).sha256 == result.sha256:
+                return target
+        except FileNotFoundError:
             return None
-        if read_back(target).sha256 == sha256:
-            discard(part)
-            return target
-    raise AssertionError
+        except OSError:
+            continue  # somebody else's, and not ours to read
+    raise AssertionError("names have no end")
 
 
-def _write(picture: Picture, media_type: str, data: bytes, part: Path) -> Path:
-    """Write under the first name that nothing has; whole or not at all."""
-    write_aside(part, [data], lambda _: None)
-    for number in itertools.count(1):
-        target = target_for(picture.path, picture.folder, media_type, number)
-        if not target.exists() and appear(part, target, replace=False):
-            return target
-    raise AssertionError
+def _times(ref: str) -> tuple[str, int]:
+    """A picture's own name, and how often it was sent under it."""
+    name, mark, tail = ref.rpartition("~")
+    return (name, int(tail) + 1) if mark and tail.isdecimal() else (ref, 1)
 
 
 def error_of(item: ItemState) -> BridgeError:

@@ -6,18 +6,28 @@ So there is one road for both: the protocol, the store, and what they promise.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import NoReturn
 
 from bridge.client import Client
-from bridge.config import Places, Settings
-from bridge.errors import BridgeError, NotReady, codes
+from bridge.config import Places, Settings, load
+from bridge.errors import (
+    AlreadyRunning,
+    BridgeError,
+    BridgeUnreachable,
+    NotReady,
+    Unauthorized,
+    codes,
+)
 from bridge.server.app import open_parts
 from bridge.server.parts import Parts
 from bridge.server.serve import hosted, running
 
 LOOK_SECONDS = 0.05
+LOSSES = 5
+"""Bridges that may be lost one after another, with nothing done in between."""
+LOSS_PAUSE = 0.5
 DRAIN_SECONDS = 0.0
 """A verb that ends early was stopped by its user: what is worked on goes back into the queue."""
 
@@ -54,6 +64,29 @@ async def queue_for(places: Places, settings: Settings) -> AsyncIterator[Client]
         Client.from_announcement(places) as client,
     ):
         yield client
+
+
+async def lasting(work: Callable[[Client], Awaitable[None]], done: Callable[[], int]) -> None:
+    """Run `work` on a bridge, and again on the next one when that is gone: the store knows what is done.
+
+    Args:
+        done: how much was done so far.
+
+    Raises:
+        BridgeUnreachable, Unauthorized: bridges are lost faster than anything gets done.
+        BridgeError: what `work` raises, or what keeps a bridge from working.
+    """
+    places, losses, before = Places.current(), 0, done()
+    while True:
+        try:
+            async with bridge_for(places, load(places)) as client:
+                await work(client)
+                return
+        except (BridgeUnreachable, Unauthorized, AlreadyRunning):  # a new bridge has a new token, and starts
+            losses, before = 1 if done() > before else losses + 1, done()
+            if losses >= LOSSES:
+                raise
+            await asyncio.sleep(LOSS_PAUSE * losses)
 
 
 async def _ready(client: Client) -> None:

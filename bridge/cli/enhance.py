@@ -20,7 +20,7 @@ import typer
 from bridge.cli.report import AsJson, described, notices, people, print_json, reported
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress
 
     from bridge.cli.batch import Batch, Picture
     from bridge.client import Client
@@ -59,12 +59,7 @@ def enhance(
     content = {
         "preset": preset,
         "params": {name: value for name, value in params.items() if value is not None},
-        "output": {
-            "format": format_,
-            "depth": int(depth) if depth.isdecimal() else depth,
-            "quality": quality,
-            "template": "cli/{date}/{stem}-GPEN",
-        },
+        "output": output_options(format_, depth, quality, "cli/{date}/{stem}-GPEN"),
     }
     with reported(as_json):
         request = job_request(content)
@@ -97,6 +92,7 @@ class Report:
         self._total = len(pictures)
         self._order = {str(path): number for number, path in enumerate(pictures)}
         self._items: list[dict[str, Any]] = []
+        self._told: set[str] = set()
         self.interrupted = False
 
     @property
@@ -104,15 +100,23 @@ class Report:
         """The pictures that failed, each with its error."""
         return [item for item in self._items if "error" in item]
 
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __contains__(self, source: Path) -> bool:
+        return str(source) in self._told
+
     def done(self, source: Path, target: Path, item: ItemState) -> None:
         """One picture is finished and written."""
         assert item.result is not None  # noqa: S101 - it is done; this tells mypy
         facts = item.result.model_dump(mode="json", include={"found", "restored", "warnings"})
         seconds = {name: round(value, 3) for name, value in item.seconds.items()}
+        self._told.add(str(source))
         self._items.append({"path": str(source), "output": str(target), "seconds": seconds, **facts})
 
     def failure(self, source: Path, error: BridgeError) -> None:
         """One picture failed; the others go on."""
+        self._told.add(str(source))
         self._items.append({"path": str(source), "error": described(error)})
 
     def show(self) -> None:
@@ -149,84 +153,147 @@ class Report:
 async def _all(pictures: Sequence[Path], folder: Path | None, request: JobRequest, report: Report) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from bridge.cli.batch import Picture
-    from bridge.cli.bridges import bridge_for
-    from bridge.config import Places, load
+    from bridge.cli.batch import Picture, alone
+    from bridge.cli.bridges import lasting
+    from bridge.config import Places
 
-    places = Places.current()
     wanted = {
         str(number): Picture(str(number), path, folder or path.parent) for number, path in enumerate(pictures)
     }
+    key = _fingerprint(pictures, folder, request)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=notices, transient=True, disable=not notices.is_terminal) as progress:
-        task = progress.add_task("Loading the network", total=len(pictures))
-        async with bridge_for(places, load(places)) as client:
-            progress.update(task, description="Enhancing")
-            batch = await _batch(client, request, _fingerprint(pictures, folder, request), wanted)
-            try:
-                await _work_off(batch, wanted, report, progress, task)
-            except asyncio.CancelledError:
-                await batch.pause()
-                raise
+    bar = Progress(*columns, console=notices, transient=True, disable=not notices.is_terminal)
+    with alone(Places.current(), key), bar as progress:
+        work = _Work(wanted, request, key, report, progress)
+        await lasting(work.on, lambda: len(report))
 
 
-async def _batch(client: Client, request: JobRequest, key: str, wanted: dict[str, Picture]) -> Batch:
-    """What a run before left unfinished, else a new batch."""
-    from bridge.cli.batch import Batch
+class _Work:
+    """What is asked for, worked off on one bridge after another if need be."""
 
-    for again in itertools.count():
-        batch = Batch(client, request, f"{key}-{again}")
-        await batch.open()
-        if not batch.is_over(wanted):
-            return batch
-    raise AssertionError
+    def __init__(
+        self,
+        wanted: dict[str, Picture],
+        request: JobRequest,
+        key: str,
+        report: Report,
+        progress: Progress,
+    ) -> None:
+        self._wanted = wanted
+        self._request = request
+        self._keys = (f"{key}-{again}" for again in itertools.count())
+        self._key = ""
+        self._report = report
+        self._progress = progress
+        self._bar = progress.add_task("Loading the network", total=len(wanted))
 
+    async def on(self, client: Client) -> None:
+        """Work off what nothing was told about yet; a stop pauses the batch."""
+        self._progress.update(self._bar, description="Enhancing")
+        batch = await self._batch(client)
+        try:
+            await self._work_off(batch)
+        except asyncio.CancelledError:
+            await batch.pause()
+            raise
+        finally:
+            await batch.close()
 
-async def _work_off(
-    batch: Batch, wanted: dict[str, Picture], report: Report, progress: Progress, task: TaskID
-) -> None:
-    from bridge.cli.batch import AHEAD, SETTLED
-    from bridge.errors import SourceUnreadable
+    async def _batch(self, client: Client) -> Batch:
+        """What a run before left unfinished, else a new batch."""
+        from bridge.cli.batch import Batch
 
-    waiting = deque(picture for ref, picture in wanted.items() if ref not in batch.known)
-    ready = deque(item for item in batch.known.values() if item.state in SETTLED)
-    under_way = set(batch.known)
-    while waiting or under_way:
-        while waiting and len(under_way) - len(ready) < AHEAD:
-            picture = waiting.popleft()
-            try:
-                await batch.give(picture)
-                under_way.add(picture.ref)
-            except SourceUnreadable as error:
-                report.failure(picture.path, error)
-                progress.advance(task)
-        if not under_way:
-            continue
-        item = ready.popleft() if ready else await batch.next_settled()
-        if item.ref in under_way:  # an event may tell again what the list told
-            under_way.remove(item.ref)
-            await _settle(batch, item, wanted[item.ref], report)
-            progress.advance(task)
+        while True:
+            begun = bool(self._key)  # on the bridge before; then it is ours, finished or not
+            self._key = self._key or next(self._keys)
+            batch = Batch(client, self._request, self._key, self._heard)
+            await batch.open()
+            if begun or not batch.is_over(self._wanted):
+                return batch
+            await batch.close()
+            self._key = ""
 
+    async def _work_off(self, batch: Batch) -> None:
+        from bridge.cli.batch import AHEAD, DISK_PAUSE, NOT_TAKEN, SETTLED
+        from bridge.errors import DiskFull
 
-async def _settle(batch: Batch, item: ItemState, picture: Picture, report: Report) -> None:
-    from bridge.cli.batch import error_of
-    from bridge.errors import DiskFull, OutputError, ResultGone
+        open_ = {ref: picture for ref, picture in self._wanted.items() if picture.path not in self._report}
+        known = {ref: item for ref, item in batch.known.items() if ref in open_}
+        ready = deque(item for item in known.values() if item.state == "done")
+        waiting = deque(
+            ref for ref in open_ if ref not in known or known[ref].state in ("failed", "cancelled")
+        )
+        under_way = {ref for ref, item in known.items() if item.state == "done" or item.state not in SETTLED}
+        while waiting or under_way:
+            full = False
+            while waiting and not full and len(under_way) - len(ready) < AHEAD:
+                ref = waiting.popleft()
+                try:
+                    await (batch.again if ref in known else batch.give)(open_[ref])
+                    under_way.add(ref)
+                except NOT_TAKEN as error:
+                    self._tell_failure(open_[ref], error)
+                except DiskFull as error:  # not the picture's fault, and it heals
+                    waiting.appendleft(ref)
+                    self._say_waiting(error.detail)
+                    full = True
+            if not under_way:
+                await asyncio.sleep(DISK_PAUSE if full else 0)
+                continue
+            item = ready.popleft() if ready else await batch.next_settled()
+            if item.ref in under_way:  # an event may tell again what the list told
+                under_way.remove(item.ref)
+                if not await self._settle(batch, item, open_[item.ref]):
+                    waiting.append(item.ref)
+                    known.pop(item.ref, None)
 
-    if item.state != "done":
-        report.failure(picture.path, error_of(item))
-        return
-    try:
-        report.done(picture.path, await batch.bring_home(item, picture), item)
-    except (DiskFull, OutputError, ResultGone) as error:
-        report.failure(picture.path, error)
+    async def _settle(self, batch: Batch, item: ItemState, picture: Picture) -> bool:
+        """Take a picture to its end; False: nothing is left of its result, and it is to be done again."""
+        from bridge.cli.batch import error_of
+        from bridge.errors import DiskFull, OutputError, ResultGone
+
+        if item.state != "done":
+            self._tell_failure(picture, error_of(item))
+            return True
+        try:
+            self._report.done(picture.path, await batch.bring_home(item, picture), item)
+            self._progress.advance(self._bar)
+        except ResultGone:
+            return False
+        except (DiskFull, OutputError) as error:
+            self._tell_failure(picture, error)
+        return True
+
+    def _tell_failure(self, picture: Picture, error: BridgeError) -> None:
+        self._report.failure(picture.path, error)
+        self._progress.advance(self._bar)
+
+    def _heard(self, event: dict[str, Any]) -> None:
+        if event["type"] == "stage":
+            self._progress.update(self._bar, description=f"Enhancing: {event['stage']}")
+        elif event["type"] == "queue" and event.get("waiting"):
+            self._say_waiting(event["waiting"]["detail"])
+
+    def _say_waiting(self, why: str) -> None:
+        self._progress.update(self._bar, description=f"Waiting: {why}")
+        if self._progress.disable:
+            notices.print(f"Waiting: {why}", style="dim", markup=False)
 
 
 def _fingerprint(pictures: Sequence[Path], folder: Path | None, request: JobRequest) -> str:
     """The same for the same command on the same, unchanged files."""
-    facts = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in pictures]
+    facts = [(str(path.resolve()), *_size_and_time(path)) for path in pictures]
     told = json.dumps([facts, str(folder and folder.resolve()), request.model_dump(mode="json")])
-    return f"enhance-{hashlib.sha256(told.encode()).hexdigest()}"
+    return f"enhance-{hashlib.sha256(told.encode('utf-8', 'backslashreplace')).hexdigest()}"
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    """Of a file that may have gone since it was listed; then it fails in its turn."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return 0, 0
+    return facts.st_size, facts.st_mtime_ns
 
 
 def job_request(content: dict[str, Any]) -> JobRequest:
@@ -239,6 +306,14 @@ def job_request(content: dict[str, Any]) -> JobRequest:
         return JobRequest.parse({**content, "client": "cli", "items": (nothing,)})
     except InvalidRequest as error:
         raise typer.BadParameter(error.detail) from error
+
+
+def output_options(format_: str, depth: str, quality: int, template: str) -> dict[str, Any]:
+    """How results are written, as the options say it; checked with the rest of the request."""
+    if format_ == "frame":
+        raise typer.BadParameter("output.format: frames are for programs; ask for a file.")
+    bits = int(depth) if depth.isdecimal() else depth
+    return {"format": format_, "depth": bits, "quality": quality, "template": template}
 
 
 def selection(text: str | None) -> str | list[int] | None:

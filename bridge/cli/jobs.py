@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from bridge.cli.report import AsJson, people, print_json, reported
+from bridge.cli.report import AsJson, people, print_json, print_json_line, reported
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -160,11 +160,11 @@ def tidy(
 def audit(as_json: AsJson = False) -> None:
     """Check that no line of the audit log was changed, removed or inserted."""
     from bridge.config import Places
-    from bridge.jobs.audit import AuditLog, verify
+    from bridge.jobs.audit import verify
 
     with reported(as_json):
         folder = Places.current().audit
-        lines = verify(AuditLog(folder).files())
+        lines = verify(folder)
         if as_json:
             print_json({"folder": str(folder), "lines": lines, "intact": True})
         else:
@@ -210,7 +210,7 @@ async def _follow(client: Client, job: str, as_json: bool) -> JobState:
         if event.get("job") != job:
             continue
         if as_json:
-            print_json(event)
+            print_json_line(event)
         if event["type"] == "job":
             told = JobState.model_validate(event["state"])
         elif event["type"] == "item" and not as_json:

@@ -26,6 +26,12 @@ def print_json(content: Any) -> None:
     sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
 
 
+def print_json_line(content: Any) -> None:
+    """One JSON document on a line of its own, at once: for verbs that go on and on."""
+    sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
 def described(error: BridgeError) -> dict[str, str]:
     """A failure as it appears in JSON."""
     return {"code": error.code, "title": error.title, "detail": error.detail, "hint": error.hint}

@@ -129,7 +129,9 @@ class Batches:
             job_state(rows, job, self._journal.outlook)
             self._insert(rows, job, items, names)
             rows.execute(
-                "UPDATE jobs SET control = iif(control = 'cancelled', 'open', control), finished_at = NULL"
+                # A pause or a cancel that a finished job still carries was about what it had then.
+                "UPDATE jobs SET finished_at = NULL,"
+                " control = iif(control = 'cancelled' OR finished_at IS NOT NULL, 'open', control)"
                 " WHERE job = ? AND EXISTS (SELECT 1 FROM items WHERE job = ? AND state = 'queued')",
                 (job, job),
             )

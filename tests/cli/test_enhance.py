@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.cli.batch import target_for
+from bridge.cli.batch import targets
 from bridge.cli.enhance import expanded
 from bridge.imaging.codecs import decode
 from tests.cli.conftest import Type
@@ -139,7 +139,8 @@ def test_folders_give_their_pictures_and_files_are_taken_at_their_word(photos: P
 def test_results_are_named_after_the_original(
     tmp_path: Path, name: str, media_type: str, result: str
 ) -> None:
-    assert target_for(tmp_path / name, None, media_type) == tmp_path / result
-    second = target_for(tmp_path / name, None, media_type, 2).name
+    names = targets(tmp_path / name, tmp_path, media_type)
+    assert next(names) == tmp_path / result
+    second = next(names).name
     stem, _, suffix = result.rpartition(".")
     assert second == f"{stem}-2.{suffix}"
