@@ -30,13 +30,14 @@ from bridge.protocol.service import (
     Capabilities,
     CheckpointList,
     Health,
+    PairCode,
     PresetBody,
     PresetList,
     Problem,
     Ready,
     Stats,
 )
-from bridge.server.announcement import announced
+from bridge.server.announcement import announced, console_link
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
@@ -127,6 +128,11 @@ class Client:
         """Create or replace a user preset."""
         path = f"/v1/presets/{quote(name, safe='')}"
         return await self._ask("PUT", path, Preset, json=message(PresetBody(parameters=parameters)))
+
+    async def console_link(self) -> str:
+        """The console's address, which signs the owner in once, within five minutes."""
+        made = await self._ask("POST", "/v1/pair/code?for=owner", PairCode, json={})
+        return console_link(self._url, made.code)
 
     async def cancel(self, request_id: str) -> CancelResult:
         """Stop a running request of this client."""
