@@ -90,6 +90,7 @@ export const bridge = {
   actOnJob: (job, verb) => post(`/v1/jobs/${job}/${verb}`),
   items: (job, query, signal) => read(`/v1/jobs/${job}/items?${new URLSearchParams(query)}`, signal),
   actOnItem: (job, number, verb) => post(`${item(job, number)}/${verb}`),
+  retryItem: (job, number, state) => post(`${item(job, number)}/retry`, { states: [state] }),
   preview: (job, number, size, of, signal) => file(`${item(job, number)}/preview?size=${size}&of=${of}`, signal),
   result: (job, number) => file(`${item(job, number)}/result`),
   review: (job, number, said) => post(`${item(job, number)}/review`, said),
