@@ -100,9 +100,7 @@ def _send(request: web.Request, asset: Asset) -> web.Response:
     if request.headers.get("If-None-Match") == asset.etag:
         return web.Response(status=304, headers=headers)
     charset = "utf-8" if asset.media_type.startswith("text/") else None
-    return web.Response(
-        body=asset.body, content_type=asset.media_type, charset=charset, headers=headers
-    )
+    return web.Response(body=asset.body, content_type=asset.media_type, charset=charset, headers=headers)
 
 
 def _read(path: Path) -> Asset:
