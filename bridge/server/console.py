@@ -35,7 +35,7 @@ class Asset:
 
 
 class Assets:
-    """The files of one folder and of the folders in it, by (folder, name); the page itself is ("", "index.html")."""
+    """The files of one folder and of the folders in it, by (folder, name)."""
 
     def __init__(self, folder: Path) -> None:
         self._assets = {

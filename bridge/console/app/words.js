@@ -1,4 +1,4 @@
-// The two languages: t("key", {name}) gives the sentence in the one that was chosen.
+// The two languages: t(key, {name}) gives the sentence in the one that was chosen.
 import en from "../words/en.js";
 import zh from "../words/zh.js";
 import errors from "../words/errors-zh.js";

@@ -39,7 +39,7 @@ export function Compare({ before, after, photo, faces = [], chosen, onChoose, fo
   const [place, setPlace] = useState(null); // null: fitted, also when the window changes
   const [split, setSplit] = useState(0.5);
   useLayoutEffect(() => {
-    const look = () => setView({ width: frame.current.clientWidth, height: frame.current.clientHeight });
+    const look = () => frame.current && setView({ width: frame.current.clientWidth, height: frame.current.clientHeight });
     const observer = new ResizeObserver(look);
     observer.observe(frame.current);
     look();

@@ -8,6 +8,7 @@ export function VirtualList({ count, height, row, onRange, label }) {
   const frame = useRef(null);
   const [range, setRange] = useState([0, 0]);
   const look = () => {
+    if (!frame.current) return; // the observer may look once more after the list is gone
     const { scrollTop, clientHeight } = frame.current;
     const first = Math.max(Math.floor(scrollTop / height) - SPARE, 0);
     const last = Math.min(Math.ceil((scrollTop + clientHeight) / height) + SPARE, count);
