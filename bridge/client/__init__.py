@@ -46,6 +46,7 @@ from bridge.protocol.service import (
     Capabilities,
     CheckpointList,
     Health,
+    PairCode,
     PresetBody,
     PresetList,
     Ready,
@@ -53,7 +54,7 @@ from bridge.protocol.service import (
 )
 from bridge.protocol.tidy import TidyReport, TidyRequest
 from bridge.protocol.uploads import UploadState
-from bridge.server.announcement import announced
+from bridge.server.announcement import announced, console_link
 
 REQUEST_ID = "GPEN-Request-Id"
 Verb = Literal["cancel", "pause", "resume"]
@@ -133,6 +134,11 @@ class Client:
         """Create or replace a user preset."""
         path = f"/v1/presets/{quote(name, safe='')}"
         return await self._connection.ask("PUT", path, Preset, PresetBody(parameters=parameters))
+
+    async def console_link(self) -> str:
+        """The console's address, which signs the owner in once, within five minutes."""
+        made = await self._connection.ask("POST", "/v1/pair/code", PairCode, query={"for": "owner"})
+        return console_link(self._connection.url, made.code)
 
     async def cancel(self, request_id: str) -> CancelResult:
         """Stop a running request of this client."""

@@ -34,7 +34,7 @@ class Connection:
 
     def __init__(self, url: str, token: str) -> None:
         self.token = token
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
@@ -74,7 +74,7 @@ class Connection:
     async def answer(self, method: str, path: str, **body: Any) -> AsyncIterator[aiohttp.ClientResponse]:
         """A response that is no error, open for as long as the block lasts."""
         try:
-            async with self._opened().request(method, self._url + path, **body) as response:
+            async with self._opened().request(method, self.url + path, **body) as response:
                 if response.status >= 400:
                     raise _error_from(await response.read(), response.status)
                 yield response
@@ -86,7 +86,7 @@ class Connection:
         """A WebSocket, open for as long as the block lasts."""
         try:
             async with self._opened().ws_connect(
-                self._url + path, heartbeat=HEARTBEAT_SECONDS, max_msg_size=MAX_EVENT_BYTES
+                self.url + path, heartbeat=HEARTBEAT_SECONDS, max_msg_size=MAX_EVENT_BYTES
             ) as socket:
                 yield socket
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -98,7 +98,7 @@ class Connection:
         return self._session
 
     def _unreachable(self, error: Exception) -> BridgeUnreachable:
-        return BridgeUnreachable(f"{self._url} does not answer: {str(error) or type(error).__name__}.")
+        return BridgeUnreachable(f"{self.url} does not answer: {str(error) or type(error).__name__}.")
 
 
 def parsed(model: type[M], content: Mapping[str, Any] | bytes) -> M:

@@ -204,10 +204,15 @@ class PairRequest(Question):
 
 
 class PairResult(Answer):
-    """The token is shown this once; the bridge keeps only its hash."""
+    """The token is shown this once; the bridge keeps only its hash.
+
+    Attributes:
+        standing: `owner` after a code that signs in to the console, else `client`.
+    """
 
     token: str
     client_id: str
+    standing: Literal["owner", "client"] = "client"
 
 
 class PairCode(Answer):
@@ -224,6 +229,7 @@ class ClientState(Answer):
     client: str
     name: str
     paired_at: str
+    standing: Literal["owner", "client"] = "client"
 
 
 class ClientList(Answer):

@@ -53,3 +53,8 @@ def withdraw(places: Places, announcement: Announcement) -> None:
     """Remove bridge.json if it is still the one that was written."""
     if announced(places) == announcement:
         places.announcement.unlink(missing_ok=True)
+
+
+def console_link(url: str, code: str) -> str:
+    """The console's address with a code that signs in; browsers keep a fragment to themselves."""
+    return f"{url}/#code={code}"

@@ -30,6 +30,7 @@ from bridge.pipeline import Tools
 from bridge.server import (
     checkpoints,
     clients,
+    console,
     enhance,
     events,
     faces,
@@ -66,7 +67,7 @@ ROUTES: tuple[Route, ...] = tuple(
     for noun in (
         *(status, presets, checkpoints, faces, enhance, requests),
         *(uploads, jobs, results, reviews, events, tidy),
-        *(log, clients, pair, openapi),
+        *(log, clients, pair, openapi, console),
     )
     for route in noun.ROUTES
 )
@@ -119,6 +120,7 @@ def build(
         lambda: open_parts(settings, places), app[LOG], on_ready=lambda: app[jobs.RUNNER].wake()
     )
     _build_queue(app, settings, places, steps)
+    app[console.ASSETS] = console.Assets(console.FOLDER)
     app[status.UPTIME] = status.Uptime()
     app[checkpoints.TRANSFERS] = checkpoints.Transfers(app[LOG])
     by_handler: dict[object, Route] = {route.handler: route for route in ROUTES}

@@ -26,6 +26,10 @@ from bridge.server.route import Access, Route, answer
 TOKEN_BYTES = 32
 
 
+Standing = Literal["owner", "client"]
+"""The owner may do everything; a client all but what is the owner's alone."""
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,6 +38,7 @@ class _Record(BaseModel):
     name: str
     paired_at: str
     token_sha256: str
+    standing: Standing = "client"
 
 
 class _Records(BaseModel):
@@ -47,11 +52,11 @@ class Caller:
     """Who sent a request.
 
     Attributes:
-        kind: the owner reads bridge.json; a client was paired.
+        kind: the owner reads bridge.json, or signed in to the console; a client was paired.
         client_id: "owner" or the id in the list of clients.
     """
 
-    kind: Literal["owner", "client"]
+    kind: Standing
     client_id: str
 
 
@@ -85,7 +90,7 @@ class Clients:
         found = Caller("owner", "owner") if hmac.compare_digest(digest, self._owner) else None
         for record in self._records:
             if hmac.compare_digest(digest, record.token_sha256):
-                found = Caller("client", record.client_id)
+                found = Caller(record.standing, record.client_id)
         return found
 
     def name_of(self, caller: Caller) -> str:
@@ -93,7 +98,7 @@ class Clients:
         names = {record.client_id: record.name for record in self._records}
         return names.get(caller.client_id, caller.client_id)
 
-    def add(self, client: str, name: str) -> PairResult:
+    def add(self, client: str, name: str, standing: Standing = "client") -> PairResult:
         """A new client with a fresh token, saved.
 
         Raises:
@@ -106,10 +111,11 @@ class Clients:
             name=name,
             paired_at=datetime.now(UTC).isoformat(timespec="seconds"),
             token_sha256=_digest(token),
+            standing=standing,
         )
         with self._lock:
             self._save((*self._records, record))
-        return PairResult(token=token, client_id=record.client_id)
+        return PairResult(token=token, client_id=record.client_id, standing=standing)
 
     def remove(self, client_id: str) -> None:
         """Revoke a client's token at once.

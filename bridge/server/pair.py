@@ -8,12 +8,13 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from bridge.errors import Busy, InvalidRequest, OutputError, PairingFailed
 from bridge.protocol.service import PairCode, PairRequest, PairResult
-from bridge.server.clients import CLIENTS
+from bridge.server.clients import CLIENTS, Standing
 from bridge.server.route import Access, Route, answer
 
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -26,8 +27,21 @@ TRIES_A_MINUTE = 10
 """Over all codes, so that a program that watches for new ones gains nothing."""
 
 
+@dataclass
+class _Code:
+    text: str = ""
+    until: float = 0.0
+    tries_left: int = 0
+
+    def opens_with(self, given: str, now: float) -> bool:
+        """One try, which is used up."""
+        valid = self.tries_left > 0 and now < self.until
+        self.tries_left -= 1
+        return hmac.compare_digest(given.encode(), self.text.encode()) and valid
+
+
 class Pairing:
-    """At most one valid code at a time.
+    """At most one valid code for plug-ins at a time, and one that signs the owner in to the console.
 
     Args:
         clock: seconds that only go forward.
@@ -35,20 +49,17 @@ class Pairing:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._code = ""
-        self._until = 0.0
-        self._tries_left = 0
+        self._codes: dict[Standing, _Code] = {"client": _Code(), "owner": _Code()}
         self._recent: deque[float] = deque(maxlen=TRIES_A_MINUTE)
 
-    def new_code(self) -> PairCode:
-        """A fresh code; the one before is void."""
-        self._code = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
-        self._until = self._clock() + CODE_SECONDS
-        self._tries_left = TRIES
-        return PairCode(code=f"{self._code[:4]}-{self._code[4:]}", seconds=CODE_SECONDS)
+    def new_code(self, standing: Standing = "client") -> PairCode:
+        """A fresh code; the one before, of the same standing, is void."""
+        text = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
+        self._codes[standing] = _Code(text, self._clock() + CODE_SECONDS, TRIES)
+        return PairCode(code=f"{text[:4]}-{text[4:]}", seconds=CODE_SECONDS)
 
-    def redeem(self, code: str) -> None:
-        """Use a code up.
+    def redeem(self, code: str) -> Standing:
+        """Use a code up; as whom it lets in.
 
         Raises:
             PairingFailed: wrong, used, expired or tried too often; it does not say which.
@@ -61,11 +72,12 @@ class Pairing:
             )
         self._recent.append(now)
         given = code.upper().replace("-", "").replace(" ", "")
-        valid = self._tries_left > 0 and now < self._until
-        self._tries_left -= 1
-        if not (hmac.compare_digest(given.encode(), self._code.encode()) and valid):
+        # Both are always tried: the time it takes tells nothing.
+        opened = [standing for standing, one in self._codes.items() if one.opens_with(given, now)]
+        if not opened:
             raise PairingFailed("The code does not match.")
-        self._tries_left = 0
+        self._codes[opened[0]].tries_left = 0
+        return opened[0]
 
 
 PAIRING = web.AppKey("pairing", Pairing)
@@ -74,13 +86,16 @@ PAIRING = web.AppKey("pairing", Pairing)
 async def pair(request: web.Request) -> web.StreamResponse:
     """Exchange a pairing code for a token of one's own."""
     asked = PairRequest.parse_json(await request.read())
-    request.app[PAIRING].redeem(asked.code)
-    return answer(await asyncio.to_thread(request.app[CLIENTS].add, asked.client, asked.name), 201)
+    standing = request.app[PAIRING].redeem(asked.code)
+    return answer(await asyncio.to_thread(request.app[CLIENTS].add, asked.client, asked.name, standing), 201)
 
 
 async def new_pair_code(request: web.Request) -> web.StreamResponse:
     """A new pairing code for the owner to show; the one before is void."""
-    return answer(request.app[PAIRING].new_code(), 201)
+    standing = request.query.get("for", "client")
+    if standing not in ("client", "owner"):
+        raise InvalidRequest("for must be client or owner.")
+    return answer(request.app[PAIRING].new_code("owner" if standing == "owner" else "client"), 201)
 
 
 ROUTES = (
@@ -94,5 +109,14 @@ ROUTES = (
         status=201,
         errors=(PairingFailed, Busy, InvalidRequest, OutputError),
     ),
-    Route("POST", "/v1/pair/code", new_pair_code, access=Access.owner, gives=PairCode, status=201),
+    Route(
+        "POST",
+        "/v1/pair/code",
+        new_pair_code,
+        access=Access.owner,
+        gives=PairCode,
+        status=201,
+        query=(("for", "client (if absent): pairs a plug-in; owner: signs the owner in to the console."),),
+        errors=(InvalidRequest,),
+    ),
 )

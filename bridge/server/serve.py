@@ -22,7 +22,7 @@ from bridge.config import PORTS_TRIED, Places, Settings
 from bridge.errors import AlreadyRunning, ConfigInvalid, PortTaken
 from bridge.protocol import PROTOCOL
 from bridge.server import app as application
-from bridge.server.announcement import Announcement, announce, announced, withdraw
+from bridge.server.announcement import Announcement, announce, announced, console_link, withdraw
 from bridge.server.app import OpenParts
 from bridge.server.clients import TOKEN_BYTES
 from bridge.server.pair import PAIRING
@@ -33,10 +33,16 @@ LOCK_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Started:
-    """What whoever started the bridge wants to know once it listens."""
+    """What whoever started the bridge wants to know once it listens.
+
+    Attributes:
+        console: address that signs the owner in to the console, once, within five minutes. The code
+            is in the fragment, which browsers never send.
+    """
 
     url: str
     pairing_code: str
+    console: str
     announcement: Announcement
 
 
@@ -109,8 +115,9 @@ async def _run(
     stop = asyncio.Event()
     with _signals(stop):
         async with _announced(settings, places, open_parts, sockets) as (app, announcement):
-            code = app[PAIRING].new_code().code
-            on_started(Started(announcement.url, code, announcement))
+            pairing = app[PAIRING]
+            sign_in = console_link(announcement.url, pairing.new_code("owner").code)
+            on_started(Started(announcement.url, pairing.new_code().code, sign_in, announcement))
             await stop.wait()
 
 

@@ -37,7 +37,7 @@ def main() -> None:
             Settings(port=port),
             Places.current(),
             parts.open,
-            lambda started: print(json.dumps({"url": started.url}), flush=True),  # noqa: T201 - as above
+            lambda started: print(json.dumps({"url": started.url, "console": started.console}), flush=True),  # noqa: T201 - as above
         )
     except BridgeError as error:
         print(json.dumps({"code": error.code, "detail": error.detail}), flush=True)  # noqa: T201 - as above

@@ -17,7 +17,13 @@ OPERATIONS = [
     for path, item in document(ROUTES)["paths"].items()
     for method, operation in item.items()
 ]
-TOKENLESS = {("GET", "/v1/health"), ("POST", "/v1/pair"), ("GET", "/v1/events")}
+TOKENLESS = {
+    ("GET", "/v1/health"),
+    ("POST", "/v1/pair"),
+    ("GET", "/v1/events"),
+    ("GET", "/"),
+    ("GET", "/console/folder/file"),
+}
 HOSTILE_HOSTS = [
     "evil.example",
     "",

@@ -1,0 +1,108 @@
+// Speaks protocol 1: every route that the console uses, and every failure as a Problem.
+import { session, signOut } from "./session.js";
+
+/** A problem document of the bridge, or what kept us from getting one (`unreachable`). */
+export class Problem extends Error {
+  constructor({ code, title = "", detail = "", hint = "", status = 0 }) {
+    super(title || code);
+    Object.assign(this, { code, title, detail, hint, status });
+  }
+}
+
+async function send(path, { method = "GET", json, body, headers = {}, signal } = {}) {
+  const sent = { ...headers };
+  if (session.value) sent.Authorization = `Bearer ${session.value.token}`;
+  if (json !== undefined) sent["Content-Type"] = "application/json";
+  let response;
+  try {
+    const payload = json === undefined ? body : JSON.stringify(json);
+    response = await fetch(path, { method, headers: sent, body: payload, signal });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem({ code: "unreachable" });
+  }
+  if (response.ok) return response;
+  const problem = await response.json().catch(() => ({ code: "internal", status: response.status }));
+  if (response.status === 401) signOut();
+  throw new Problem(problem);
+}
+
+const read = async (path, signal) => (await send(path, { signal })).json();
+const post = async (path, json = {}, more = {}) => (await send(path, { method: "POST", json, ...more })).json();
+const file = async (path, signal) => (await send(path, { signal })).blob();
+const item = (job, number) => `/v1/jobs/${job}/items/${number}`;
+
+function picture(photo, question) {
+  const form = new FormData();
+  form.append("request", new Blob([JSON.stringify(question)], { type: "application/json" }));
+  form.append("image", photo, "photo");
+  return form;
+}
+
+/** What the header GPEN-Result holds: counts, seconds and warnings. */
+function summaryOf(response) {
+  const encoded = response.headers.get("GPEN-Result").replaceAll("-", "+").replaceAll("_", "/");
+  const bytes = Uint8Array.from(atob(encoded), (sign) => sign.charCodeAt(0));
+  return JSON.parse(new TextDecoder().decode(bytes));
+}
+
+export const bridge = {
+  pair: (asked) => post("/v1/pair", asked),
+  health: (signal) => read("/v1/health", signal),
+  ready: (signal) => read("/v1/ready", signal),
+  capabilities: (signal) => read("/v1/capabilities", signal),
+  stats: (signal) => read("/v1/stats", signal),
+  metrics: async (signal) => (await send("/metrics", { signal })).text(),
+  log: async (lines, signal) => (await send(`/v1/log?lines=${lines}`, { signal })).text(),
+
+  faces: async (photo, signal) =>
+    (await send("/v1/faces", { method: "POST", body: picture(photo, {}), signal })).json(),
+  async enhance(photo, question, signal) {
+    const response = await send("/v1/enhance", { method: "POST", body: picture(photo, question), signal });
+    return { summary: summaryOf(response), blob: await response.blob() };
+  },
+  /** The same picture in a format that browsers show: nothing is detected, nothing changed. */
+  async showable(photo, signal) {
+    const params = { strength: 0, denoise: 0, sharpen: 0 };
+    const output = { format: "png", depth: 8 };
+    return (await bridge.enhance(photo, { params, faces: [], output }, signal)).blob;
+  },
+
+  presets: async (signal) => (await read("/v1/presets", signal)).presets,
+  putPreset: async (name, parameters) =>
+    (await send(`/v1/presets/${encodeURIComponent(name)}`, { method: "PUT", json: { parameters } })).json(),
+  deletePreset: (name) => send(`/v1/presets/${encodeURIComponent(name)}`, { method: "DELETE" }),
+
+  checkpoints: async (signal) => (await read("/v1/checkpoints", signal)).checkpoints,
+  addCheckpoint: (asked) => post("/v1/checkpoints", asked),
+  clients: async (signal) => (await read("/v1/clients", signal)).clients,
+  revoke: (id) => send(`/v1/clients/${id}`, { method: "DELETE" }),
+  pairCode: () => post("/v1/pair/code"),
+  tidy: (dry_run) => post("/v1/tidy", { dry_run }),
+
+  async upload(photo) {
+    const headers = { "GPEN-File-Name": encodeURIComponent(photo.name), "Content-Type": "application/octet-stream" };
+    return (await send("/v1/uploads", { method: "POST", body: photo, headers })).json();
+  },
+  createJob: (asked) => post("/v1/jobs", asked),
+  jobs: (signal) => read("/v1/jobs?limit=100", signal),
+  job: (job, signal) => read(`/v1/jobs/${job}`, signal),
+  actOnJob: (job, verb) => post(`/v1/jobs/${job}/${verb}`),
+  items: (job, query, signal) => read(`/v1/jobs/${job}/items?${new URLSearchParams(query)}`, signal),
+  actOnItem: (job, number, verb) => post(`${item(job, number)}/${verb}`),
+  retryItem: (job, number, state) => post(`${item(job, number)}/retry`, { states: [state] }),
+  preview: (job, number, size, of, signal) => file(`${item(job, number)}/preview?size=${size}&of=${of}`, signal),
+  result: (job, number) => file(`${item(job, number)}/result`),
+  review: (job, number, said) => post(`${item(job, number)}/review`, said),
+  reviews: (signal) => read("/v1/reviews", signal),
+  reviewsCsv: () => file("/v1/reviews.csv"),
+};
+
+/** Saves a blob under a name, as a download. */
+export function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}

@@ -1,0 +1,62 @@
+// What changes, over one WebSocket. It comes back with the last number that it saw, so that nothing is missed.
+import { session, signOut } from "./session.js";
+import { store } from "./store.js";
+
+const FIRST_PAUSE = 400;
+const LONGEST_PAUSE = 8000;
+const UNAUTHORIZED = 4401;
+
+/** "connecting" | "live" | "lost" */
+export const connection = store("connecting");
+const listeners = new Set();
+let socket = null;
+let seen = null;
+let pause = FIRST_PAUSE;
+let timer;
+
+/** Calls `listener(event)` for every event, and with {type: "afresh"} when events were missed for good. */
+export function onEvent(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+function tell(event) {
+  for (const listener of [...listeners]) listener(event);
+}
+
+function connect() {
+  clearTimeout(timer);
+  const own = (socket = new WebSocket(`ws://${location.host}/v1/events`));
+  own.onopen = () => own.send(JSON.stringify({ token: session.value?.token ?? "", ...(seen !== null && { since: seen }) }));
+  own.onmessage = ({ data }) => {
+    const event = JSON.parse(data);
+    if (event.type === "hello") {
+      const first = seen === null;
+      if (first || !event.complete) seen = event.seq;
+      pause = FIRST_PAUSE;
+      connection.set("live");
+      if (first || !event.complete) tell({ type: "afresh" });
+      return;
+    }
+    seen = event.seq;
+    tell(event);
+  };
+  own.onclose = ({ code }) => {
+    if (own !== socket) return;
+    if (code === UNAUTHORIZED) return signOut();
+    connection.set("lost");
+    timer = setTimeout(connect, pause);
+    pause = Math.min(pause * 2, LONGEST_PAUSE);
+  };
+}
+
+session.follow((signedIn) => {
+  const old = socket;
+  socket = null;
+  seen = null;
+  clearTimeout(timer);
+  old?.close();
+  connection.set("connecting");
+  if (signedIn) connect();
+});
+if (session.value) connect();

@@ -1,0 +1,87 @@
+// Starts the page: sign-in, the bar, and which of the pages is shown.
+import { bridge } from "./bridge.js";
+import { connection } from "./events.js";
+import { session, signIn, signOut, takeCode } from "./session.js";
+import { useStore } from "./store.js";
+import { html, render, useEffect, useState } from "./view.js";
+import { language, setLanguage, t } from "./words.js";
+import { Button, Said } from "../parts/controls.js";
+import { Icon } from "../parts/icons.js";
+import { Guide, guideSeen } from "../pages/guide.js";
+import { Presets } from "../pages/presets.js";
+import { Queue } from "../pages/queue.js";
+import { Review } from "../pages/review.js";
+import { SignIn } from "../pages/sign-in.js";
+import { System } from "../pages/system.js";
+import { Try } from "../pages/try.js";
+
+const PAGES = { try: Try, queue: Queue, review: Review, presets: Presets, system: System };
+
+const pageOf = () => {
+  const name = /^#\/(\w+)/.exec(location.hash)?.[1];
+  return name === "guide" || name in PAGES ? name : guideSeen() ? "try" : "guide";
+};
+
+function switchTheme() {
+  const root = document.documentElement;
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = dark ? "light" : "dark";
+  localStorage.setItem("gpen.theme", root.dataset.theme);
+}
+
+function Bar({ page }) {
+  const live = useStore(connection);
+  return html`
+    <header class="bar">
+      <a class="brand" href="#/try"><img src="/console/style/mark.svg" alt="" width="24" height="24" /><span>GPEN Enhance</span></a>
+      ${page && html`
+        <nav aria-label=${t("pages")}>
+          ${Object.keys(PAGES).map((name) => html`
+            <a key=${name} href=${`#/${name}`} aria-current=${name === page ? "page" : undefined}><${Icon} name=${name} /><span>${t(`page.${name}`)}</span></a>`)}
+        </nav>`}
+      <div class="bar-end">
+        ${page && html`<span class="live ${live}" role="status" title=${t(`live.${live}`)}><i></i><span>${t(`live.${live}`)}</span></span>`}
+        <button type="button" class="button quiet" lang=${language.value === "zh" ? "en" : "zh-CN"}
+          onClick=${() => setLanguage(language.value === "zh" ? "en" : "zh")}>${language.value === "zh" ? "English" : "中文"}</button>
+        <${Button} icon="light" kind="quiet" label=${t("theme")} onClick=${switchTheme} />
+        ${page && html`<${Button} icon="close" kind="quiet sign-out" label=${t("sign-out")} onClick=${signOut} />`}
+      </div>
+    </header>
+  `;
+}
+
+function App() {
+  const signedIn = useStore(session);
+  const spoken = useStore(language);
+  const [page, setPage] = useState(pageOf());
+  const [code, setCode] = useState(takeCode);
+  useEffect(() => {
+    const onHash = () => {
+      const taken = takeCode();
+      if (taken) setCode(taken);
+      else setPage(pageOf());
+    };
+    addEventListener("hashchange", onHash);
+    return () => removeEventListener("hashchange", onHash);
+  }, []);
+  useEffect(() => {
+    document.title = signedIn ? `${t(`page.${page}`)} · GPEN Enhance` : "GPEN Enhance";
+  }, [page, signedIn, spoken]);
+  if (!signedIn || code) {
+    return html`
+      <${Bar} />
+      <main class="page narrow"><${SignIn} code=${code} onSignIn=${(given) => signIn(given, bridge.pair)} onDone=${() => setCode(null)} /></main>
+      <${Said} />
+    `;
+  }
+  const Page = page === "guide" ? Guide : PAGES[page];
+  return html`
+    <${Bar} page=${page} />
+    <main class="page ${page}" key=${spoken} id="main"><${Page} owner=${signedIn.standing === "owner"} /></main>
+    <${Said} />
+  `;
+}
+
+const root = document.getElementById("app");
+root.replaceChildren();
+render(html`<${App} />`, root);

@@ -1,0 +1,41 @@
+// A value that many parts of the page look at, and a hook that follows it.
+import { useEffect, useState } from "./view.js";
+
+export function store(initial) {
+  const listeners = new Set();
+  return {
+    value: initial,
+    set(value) {
+      this.value = value;
+      for (const listener of [...listeners]) listener(value);
+    },
+    follow(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+export function useStore(followed) {
+  const [value, setValue] = useState(followed.value);
+  useEffect(() => {
+    setValue(followed.value); // it may have changed between the first look and now
+    return followed.follow(setValue);
+  }, [followed]);
+  return value;
+}
+
+/** What `load(signal)` resolves to, anew when `keys` change or `again()` is called: {value, problem, again}. */
+export function useLoaded(load, keys) {
+  const [state, setState] = useState({ value: undefined, problem: undefined });
+  const [round, setRound] = useState(0);
+  useEffect(() => {
+    const stop = new AbortController();
+    load(stop.signal).then(
+      (value) => stop.signal.aborted || setState({ value, problem: undefined }),
+      (problem) => stop.signal.aborted || setState((old) => ({ ...old, problem })),
+    );
+    return () => stop.abort();
+  }, [...keys, round]);
+  return { ...state, again: () => setRound((old) => old + 1) };
+}

@@ -1,0 +1,50 @@
+// The two languages: t(key, {name}) gives the sentence in the one that was chosen.
+import en from "../words/en.js";
+import zh from "../words/zh.js";
+import errors from "../words/errors-zh.js";
+import { store } from "./store.js";
+
+const languages = { en, zh };
+export const language = store(document.documentElement.lang.startsWith("zh") ? "zh" : "en");
+
+export function setLanguage(name) {
+  localStorage.setItem("gpen.language", name);
+  document.documentElement.lang = name === "zh" ? "zh-CN" : "en";
+  language.set(name);
+}
+
+export function t(key, values = {}) {
+  return languages[language.value][key].replace(/{(\w+)}/g, (_, name) => values[name]);
+}
+
+/** A preset's name for people: built-in ones have words of their own. */
+export const presetName = (name) => languages[language.value][`preset.${name}`] ?? name;
+
+/** A problem as a title and what to do about it. */
+export function explain(problem) {
+  const known = languages[language.value][`problem.${problem.code}`];
+  if (known) return { title: known, text: languages[language.value][`problem.${problem.code}.hint`] ?? "" };
+  const title = (language.value === "zh" && errors[problem.code]) || problem.title || problem.message;
+  return { title, text: [problem.detail, problem.hint].filter(Boolean).join(" ") };
+}
+
+const locale = () => (language.value === "zh" ? "zh-CN" : "en-GB");
+export const number = (value, digits = 0) =>
+  new Intl.NumberFormat(locale(), { maximumFractionDigits: digits, minimumFractionDigits: digits }).format(value);
+export const percent = (share) => new Intl.NumberFormat(locale(), { style: "percent" }).format(share);
+export const when = (text) =>
+  new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(text));
+
+export function duration(seconds) {
+  if (seconds < 0.1) return t("time.seconds", { n: number(seconds, 3) });
+  if (seconds < 10) return t("time.seconds", { n: number(seconds, 1) });
+  if (seconds < 90) return t("time.seconds", { n: number(seconds) });
+  if (seconds < 5400) return t("time.minutes", { n: number(seconds / 60) });
+  return t("time.hours", { n: number(seconds / 3600, 1) });
+}
+
+export function bytes(count) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  const step = Math.min(Math.floor(Math.log10(Math.max(count, 1)) / 3), units.length - 1);
+  return `${number(count / 1000 ** step, step > 2 ? 1 : 0)} ${units[step]}`;
+}

@@ -1,0 +1,113 @@
+// Presets: what each holds and does, shown on a sample by the bridge itself.
+import { bridge, save } from "../app/bridge.js";
+import { useLoaded } from "../app/store.js";
+import { html, useEffect, useMemo, useRef, useState } from "../app/view.js";
+import { presetName, t } from "../app/words.js";
+import { Compare } from "../parts/compare.js";
+import { attempt, Button, Loading, Notice } from "../parts/controls.js";
+import { Parameters, PLAIN } from "../parts/parameters.js";
+
+const SAMPLE = "/console/style/sample.jpg";
+const SAMPLE_SIZE = { width: 440, height: 440 };
+const PATIENCE = 350;
+
+export function Presets() {
+  const presets = useLoaded(bridge.presets, []);
+  const checkpoints = useLoaded(bridge.checkpoints, []);
+  const [chosen, setChosen] = useState("default");
+  const [draft, setDraft] = useState(null); // {name, parameters, from}: not saved yet
+  const input = useRef(null);
+  if (presets.problem) return html`<${Notice} problem=${presets.problem} onAgain=${presets.again} />`;
+  if (!presets.value) return html`<${Loading} />`;
+  const all = presets.value;
+  const kept = all.find((one) => one.name === chosen) ?? all[0];
+  const now = draft ?? { ...kept, from: kept };
+  const free = (name) => {
+    let n = 2;
+    while (all.some((one) => one.name === `${name} ${n}`)) n += 1;
+    return all.some((one) => one.name === name) ? `${name} ${n}` : name;
+  };
+  const choose = (name) => {
+    setChosen(name);
+    setDraft(null);
+  };
+  const store = async () => {
+    const name = now.name.trim();
+    const saved = await attempt(() => bridge.putPreset(name, now.parameters), t("presets.saved", { name }));
+    if (!saved) return;
+    if (now.from && !now.from.built_in && now.from.name !== name) await attempt(() => bridge.deletePreset(now.from.name));
+    presets.again();
+    choose(name);
+  };
+  const remove = async () => {
+    await attempt(() => bridge.deletePreset(kept.name), t("presets.deleted", { name: kept.name }));
+    presets.again();
+    choose("default");
+  };
+  const take = async ([file]) => {
+    if (!file) return;
+    await attempt(async () => {
+      const { presets: brought } = JSON.parse(await file.text().catch(() => "{}"));
+      for (const { name, parameters } of brought) await bridge.putPreset(name in { default: 1 } ? free(name) : name, parameters);
+    }, t("presets.imported"));
+    presets.again();
+  };
+  const give = () => save(new Blob([JSON.stringify({ presets: all.filter((one) => !one.built_in) }, null, 1)], { type: "application/json" }), "gpen-presets.json");
+  return html`
+    <h1 class="unseen">${t("page.presets")}</h1>
+    <div class="split">
+      <nav class="preset-list" aria-label=${t("page.presets")}>
+        <ul>${all.map((one) => html`<li key=${one.name}>
+          <button type="button" aria-pressed=${!draft?.fresh && one.name === kept.name} onClick=${() => choose(one.name)}>
+            <strong>${presetName(one.name)}</strong><small>${one.parameters.strength} / ${one.parameters.denoise} / ${one.parameters.sharpen} · ${t(`mode.${one.parameters.mode}`)}</small>
+            ${one.built_in && html`<em class="state">${t("built-in")}</em>`}</button></li>`)}</ul>
+        <div class="row wrap">
+          <${Button} onClick=${() => setDraft({ fresh: true, name: free(t("presets.new-name")), parameters: PLAIN })}>${t("presets.new")}<//>
+          <${Button} icon="upload" kind="quiet" onClick=${() => input.current.click()}>${t("import")}<//>
+          <${Button} icon="download" kind="quiet" disabled=${all.every((one) => one.built_in)} onClick=${give}>${t("export")}<//>
+          <input type="file" ref=${input} hidden accept="application/json,.json" aria-label=${t("import")} onChange=${(event) => { take(event.target.files); event.target.value = ""; }} />
+        </div>
+      </nav>
+      <section class="editor">
+        <div class="editor-form">
+          ${now.built_in ? html`<h2>${presetName(now.name)}</h2><p class="hint">${t("presets.read-only")}</p>` : html`
+            <label class="field">${t("preset.name")}<input value=${now.name} maxlength="64" onInput=${(event) => setDraft({ ...now, name: event.target.value })} /></label>`}
+          <${Parameters} name="preset" value=${now.parameters} checkpoints=${checkpoints.value} hints onChange=${(parameters) => setDraft({ ...now, parameters, ...(now.built_in && { built_in: false, fresh: true, from: null, name: free(presetName(now.name)) }) })} />
+          <div class="row wrap">
+            ${draft && html`<${Button} kind="main" disabled=${!now.name.trim()} onClick=${store}>${t("save")}<//><${Button} onClick=${() => setDraft(null)}>${t("discard")}<//>`}
+            ${!draft && html`<${Button} icon="copy" onClick=${() => setDraft({ fresh: true, name: free(presetName(kept.name)), parameters: kept.parameters })}>${t("duplicate")}<//>`}
+            ${!draft && !kept.built_in && html`<${Button} icon="trash" onClick=${remove}>${t("delete")}<//>`}
+          </div>
+        </div>
+        <${Sample} parameters=${now.parameters} />
+      </section>
+    </div>
+  `;
+}
+
+/** The sample through the bridge with these parameters. */
+function Sample({ parameters }) {
+  const [after, setAfter] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const asked = JSON.stringify(parameters);
+  const photo = useMemo(() => fetch(SAMPLE).then((response) => response.blob()), []);
+  useEffect(() => {
+    const stop = new AbortController();
+    const timer = setTimeout(async () => {
+      setBusy(true);
+      const done = await attempt(async () => bridge.enhance(await photo, { params: parameters, output: { format: "png" } }, stop.signal).catch((problem) => {
+        if (!stop.signal.aborted) throw problem;
+      }));
+      if (done) setAfter(URL.createObjectURL(done.blob));
+      if (!stop.signal.aborted) setBusy(false);
+    }, PATIENCE);
+    return () => {
+      clearTimeout(timer);
+      stop.abort();
+    };
+  }, [asked]);
+  useEffect(() => () => after && URL.revokeObjectURL(after), [after]);
+  return html`<div class="sample"><${Compare} before=${SAMPLE} after=${after} photo=${SAMPLE_SIZE}>
+    ${busy && html`<div class="working" role="status"><span class="spinner" aria-hidden="true"></span>${t("try.working")}</div>`}<//>
+    <p class="hint">${t("presets.sample")}</p></div>`;
+}
