@@ -247,7 +247,11 @@ class Torture:
         files = [path for path in self.places.outputs.rglob("*") if path.is_file()]
         stray = [path for path in files if path.relative_to(self.places.outputs).as_posix() not in names]
         gaps, doubled = await self._events(client)
-        lines = [json.loads(line) for path in sorted(self.places.audit.iterdir()) for line in path.open()]
+        lines = [
+            json.loads(line)
+            for path in sorted(self.places.audit.iterdir())
+            for line in path.read_bytes().splitlines()
+        ]
         verify(self.places.audit)
         return {
             "kills": sum(self.deaths.values()),

@@ -164,9 +164,9 @@ class Batches:
             if item is not None:
                 item_row(rows, job, item)
                 where, values = where + " AND item = ?", [*values, item]
-            found = rows.execute(f"SELECT item, lease_id FROM items WHERE {where}", values).fetchall()  # noqa: S608
+            found = rows.execute(f"SELECT item, lease_id FROM items WHERE {where}", values).fetchall()
             rows.execute(
-                f"UPDATE items SET state = ?, lease_id = NULL, stage = NULL, paused = 0, finished_at = ?"  # noqa: S608
+                f"UPDATE items SET state = ?, lease_id = NULL, stage = NULL, paused = 0, finished_at = ?"
                 f" WHERE {where}",
                 (target, now(), *values),
             )
@@ -197,7 +197,7 @@ class Batches:
                 item_row(rows, job, item)
                 where, values = where + " AND item = ?", [*values, item]
             found = rows.execute(
-                f"SELECT item, preset, parameters FROM items WHERE {where}",  # noqa: S608
+                f"SELECT item, preset, parameters FROM items WHERE {where}",
                 values,
             ).fetchall()
             for row in found:
@@ -268,7 +268,7 @@ class Batches:
             if row["state"] != ItemStatus.done:
                 raise ItemNotDone(f"Item {item} of job {job} is {row['state']}.")
             if row[column] is None:
-                rows.execute(f"UPDATE items SET {column} = ? WHERE job = ? AND item = ?", (now(), job, item))  # noqa: S608
+                rows.execute(f"UPDATE items SET {column} = ? WHERE job = ? AND item = ?", (now(), job, item))
                 self._journal.item_changed(rows, job, item)
             return item_state(rows, job, item)
 

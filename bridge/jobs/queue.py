@@ -222,7 +222,7 @@ class Queue:
         """Items that dead boots held, promised ones too."""
         with self._store.read() as rows:
             found = rows.execute(
-                f"SELECT {_WITH_JOB} FROM items JOIN jobs USING (job)"  # noqa: S608 - a constant
+                f"SELECT {_WITH_JOB} FROM items JOIN jobs USING (job)"
                 " WHERE lease_id IS NOT NULL AND lease_boot <> ?",
                 (self._store.boot_id,),
             )
@@ -255,7 +255,7 @@ class Queue:
         for (job,) in open_jobs:
             for killers in (False, True):  # who is to be alone comes last, and holds nobody up
                 row: Row | None = rows.execute(
-                    f"SELECT {_WITH_JOB} FROM items JOIN jobs USING (job) WHERE job = ?"  # noqa: S608
+                    f"SELECT {_WITH_JOB} FROM items JOIN jobs USING (job) WHERE job = ?"
                     " AND state = 'queued' AND paused = 0 AND (crashes >= ?) = ?"
                     " AND (not_before IS NULL OR not_before <= ?) ORDER BY item LIMIT 1",
                     (job, CRASHES_BEFORE_ALONE, killers, moment),

@@ -125,7 +125,7 @@ class Retention:
     def _unnamed_uploads(self) -> Iterator[Removal]:
         with self._store.read() as rows:
             unnamed = rows.execute(
-                f"SELECT upload, created_at FROM uploads WHERE upload NOT IN"  # noqa: S608 - constants
+                f"SELECT upload, created_at FROM uploads WHERE upload NOT IN"
                 f" ({_NAMED.format('upload')} AND upload IS NOT NULL)"
             ).fetchall()
             known = {row[0] for row in rows.execute("SELECT upload FROM uploads")}

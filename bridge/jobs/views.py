@@ -73,7 +73,7 @@ class Views:
             where, values = "seq < ?", [seq]
             if made_by is not None:
                 where, values = where + " AND client_id = ? AND idempotency_key = ?", [*values, *made_by]
-            for row in rows.execute(f"SELECT * FROM jobs WHERE {where} ORDER BY seq DESC", values):  # noqa: S608
+            for row in rows.execute(f"SELECT * FROM jobs WHERE {where} ORDER BY seq DESC", values):
                 told = _job_state(rows, row, self._outlook)
                 if state in (None, told.state):
                     found.append(told)
@@ -100,7 +100,7 @@ class Views:
         with self._store.read() as rows:
             _job_row(rows, job)
             found = rows.execute(
-                f"SELECT {ITEM_COLUMNS} FROM items WHERE {where} ORDER BY item LIMIT ?",  # noqa: S608 - constants
+                f"SELECT {ITEM_COLUMNS} FROM items WHERE {where} ORDER BY item LIMIT ?",
                 (*values, limit + 1),
             ).fetchall()
         page = tuple(ItemState.model_validate(_item_facts(row)) for row in found[:limit])
