@@ -158,15 +158,13 @@ def test_it_speaks_chinese(page: Any, served: Served) -> None:
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
 
 
-def test_it_is_light_and_soon_there(page: Any, served: Served) -> None:
+def test_it_is_light(page: Any) -> None:
     page.wait_for_selector(".drop")
-    paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
     weight = page.evaluate(
         "performance.getEntriesByType('resource').filter(one => one.name.includes('/console/'))"
         ".reduce((sum, one) => sum + one.decodedBodySize, 0)"
     )
     assert 50_000 < weight < 250_000
-    assert paint < 1000
 
 
 def test_it_comes_back_after_a_restart_and_misses_nothing(page: Any, served: Served, photo: Path) -> None:
