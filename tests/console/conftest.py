@@ -99,7 +99,7 @@ def page(browser: Any, served: Served, signed_in: Any) -> Iterator[Any]:
     """A signed-in page; the content policy and the scripts must have nothing to say."""
     context = browser.new_context(storage_state=signed_in, accept_downloads=True)
     opened = context.new_page()
-    opened.set_default_timeout(15_000)
+    opened.set_default_timeout(30_000)  # the machine may be busy
     wrong: list[str] = []
     opened.on("pageerror", lambda error: wrong.append(str(error)))
     opened.on(
