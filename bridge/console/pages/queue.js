@@ -11,19 +11,28 @@ const ROW = 68;
 const PAGE = 100;
 const FILTERS = ["all", "leased", "failed", "done", "queued", "cancelled"];
 
+const withJob = (jobs, state) =>
+  jobs.some((one) => one.job === state.job) ? jobs.map((one) => (one.job === state.job ? state : one)) : [state, ...jobs];
+
 /** All jobs, newest first, kept true by events: {jobs, problem, again}. */
 function useJobs() {
   const [state, setState] = useState({});
-  const again = () => bridge.jobs().then(({ jobs }) => setState({ jobs }), (problem) => setState((old) => ({ ...old, problem })));
+  const told = useRef(null); // by events since the latest question: newer than its answer may be
+  const again = () => {
+    const since = (told.current = new Map());
+    const latest = () => told.current === since;
+    return bridge.jobs().then(
+      ({ jobs }) => latest() && setState({ jobs: [...since.values()].reduce(withJob, jobs) }),
+      (problem) => latest() && setState((old) => ({ ...old, problem })),
+    );
+  };
   useEffect(() => {
     again();
     return onEvent((event) => {
       if (event.type === "afresh") again();
       if (event.type !== "job") return;
-      setState(({ jobs = [], ...rest }) => {
-        const known = jobs.some((one) => one.job === event.job);
-        return { ...rest, jobs: known ? jobs.map((one) => (one.job === event.job ? event.state : one)) : [event.state, ...jobs] };
-      });
+      told.current.set(event.job, event.state);
+      setState(({ jobs = [], ...rest }) => ({ ...rest, jobs: withJob(jobs, event.state) }));
     });
   }, []);
   return { ...state, again };
@@ -67,7 +76,7 @@ const JobCard = ({ job, chosen, onChoose }) => html`
 function useItems(job, filter) {
   const [, draw] = useState(0);
   const items = useRef(null);
-  items.current ??= { byIndex: new Map(), asked: new Set(), stages: new Map(), next: -1 };
+  items.current ??= { byIndex: new Map(), asked: new Set(), told: new Map(), events: 0, next: -1 };
   const now = items.current;
   const redraw = () => draw((old) => old + 1);
   const afresh = () => {
@@ -81,8 +90,10 @@ function useItems(job, filter) {
     return onEvent((event) => {
       if (event.type === "afresh") return afresh();
       if (event.job !== job.job) return undefined;
-      if (event.type === "item") now.byIndex.set(event.state.item, event.state);
-      else if (event.type === "stage") {
+      if (event.type === "item") {
+        now.byIndex.set(event.state.item, event.state);
+        now.told.set(event.state.item, ++now.events);
+      } else if (event.type === "stage") {
         const old = items.current?.byIndex.get(event.item);
         if (old) items.current.byIndex.set(event.item, { ...old, state: "leased", stage: event.stage });
       } else if (event.items_changed) return afresh();
@@ -98,10 +109,14 @@ function useItems(job, filter) {
       now.asked.add(page);
       const after = filter === "all" ? page * PAGE - 1 : now.next;
       const query = { limit: PAGE, ...(after >= 0 && { after }), ...(filter !== "all" && { state: filter }) };
+      const before = now.events;
       try {
         const got = await bridge.items(job.job, query);
         const from = filter === "all" ? page * PAGE : now.byIndex.size;
-        got.items.forEach((item, offset) => now.byIndex.set(from + offset, item));
+        got.items.forEach((item, offset) => {
+          // What an event told since the question is newer than the answer.
+          if ((now.told.get(item.item) ?? 0) <= before) now.byIndex.set(from + offset, item);
+        });
         if (filter !== "all") now.next = got.next;
       } catch {
         now.asked.delete(page); // looked at again, asked again

@@ -51,6 +51,8 @@ export default {
   path_refused: "桥接服务不读取该位置的文件",
   pixels_unsupported: "不支持此类像素数据",
   port_taken: "没有可用端口",
+  command_running: "同一命令已在运行",
+  plugin_not_installed: "插件未能安装",
   preset_read_only: "内置预设不能更改",
   preset_unknown: "没有这个名称的预设",
   profile_invalid: "ICC 配置文件无法使用",
