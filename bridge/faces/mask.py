@@ -23,6 +23,9 @@ BELOW_MOUTH = 0.85
 """From the mouth line to just under the chin, in eye-to-mouth distances."""
 ROUNDNESS = 2.4
 """Exponent of the superellipse: 2 is an ellipse, more is squarer (a jaw is)."""
+SMALLEST = 0.18
+"""Least half axis of the oval, as a share of the crop's side. Alignment makes every face about twice
+that; landmarks that say less are wrong, and a smaller oval would end in a step."""
 FEATHER = 0.3
 """Width of the ramp, as a share of the oval's radius."""
 FRAME = 0.04
@@ -48,12 +51,12 @@ def feather_mask(landmarks: Points, side: int) -> Mask:
     across = np.array([down[1], -down[0]])
     # A face seen from the side keeps its height but not its eye distance.
     eye_distance = max(float(np.linalg.norm(landmarks[1] - landmarks[0])), 0.75 * length)
-    half_width = HALF_WIDTH * eye_distance
+    half_width = max(HALF_WIDTH * eye_distance, SMALLEST * side)
     # The nose points to where the face is turned; the cheek that is seen lies on the other side.
     turned = float((nose - (eyes + mouth) / 2) @ across)
     top, bottom = eyes - ABOVE_EYES * length * down, mouth + BELOW_MOUTH * length * down
     centre = (top + bottom) / 2 - 0.7 * turned * across
-    half_height = float(np.linalg.norm(bottom - top)) / 2
+    half_height = max(float(np.linalg.norm(bottom - top)) / 2, SMALLEST * side)
 
     y, x = np.mgrid[0:side, 0:side].astype(np.float64)
     u = ((x - centre[0]) * across[0] + (y - centre[1]) * across[1]) / half_width
