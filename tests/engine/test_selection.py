@@ -191,9 +191,7 @@ def test_a_named_engine_must_be_there_and_right(file: Path) -> None:
     assert served(named) == "ncnn"
     bench.digest = "01"
     bench.errors["ncnn"] = 0.2
-    with pytest.raises(
-        SelfTestFailed, match="No engine may run lite on a test's processor. ncnn: It differs"
-    ):
+    with pytest.raises(SelfTestFailed, match=r"No engine may run lite on .* ncnn: It differs"):
         named.open("lite")
     bench.kinds["ncnn"].lacks = ExtraMissing("Not installed.")
     with pytest.raises(ExtraMissing):
