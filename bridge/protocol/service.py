@@ -112,6 +112,8 @@ class Capabilities(Answer):
     version: str
     protocol: int
     device: str | None
+    engines: dict[str, str]
+    """What runs each checkpoint that was used since the start."""
     checkpoints: tuple[CheckpointState, ...]
     presets: tuple[Preset, ...]
     modes: tuple[str, ...]
