@@ -30,6 +30,7 @@ _HEADERS = {
     Format.WEBP: webp.header,
 }
 _DEEPEST = {Format.JPEG: 8, Format.WEBP: 8, Format.PNG: 16}  # bits a channel; a TIFF takes all that we have
+_MOST_BYTES = 16  # a pixel of a picture as large as the budget: RGB and alpha as floats
 _BAND = 256  # rows converted at a time, so that wider intermediate types stay small
 
 
@@ -89,6 +90,11 @@ def decode(data: bytes | memoryview, *, max_megapixels: float) -> Image:
         raise ImageTooLarge(
             f"The picture has {header.width} x {header.height} pixels, {header.megapixels:.0f} megapixels; "
             f"at most {max_megapixels:g} are accepted."
+        )
+    if header.megapixels * header.bytes_per_pixel > max_megapixels * _MOST_BYTES:
+        raise ImageTooLarge(
+            f"The picture has {header.bytes_per_pixel} bytes a pixel, which is more than memory holds.",
+            hint="Save it without its extra channels.",
         )
     riding, icc = metadata.read(view, container)
     try:

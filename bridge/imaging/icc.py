@@ -17,6 +17,7 @@ from bridge.errors import ProfileError
 D50 = (0.9642, 1.0, 0.8249)  # the connection space's white, ICC.1 7.2.16
 _HEADER = 128
 _MAX_TAGS = 200
+_MOST_SHARED = 8  # times the profile's length: tags may share their content, as equal curves do
 _COLORANTS = (b"rXYZ", b"gXYZ", b"bXYZ")
 _CURVES = {b"RGB ": (b"rTRC", b"gTRC", b"bTRC"), b"GRAY": (b"kTRC",)}
 _TABLES = (b"A2B", b"B2A", b"D2B", b"B2D", b"gam", b"pre")  # what would take precedence over curves
@@ -61,11 +62,12 @@ def parse(icc: bytes) -> Profile:
     table = _HEADER + 4
     if count > _MAX_TAGS or len(icc) < table + 12 * count:
         raise ProfileError("The ICC profile's tag table is damaged.")
-    tags = {}
-    for signature, start, size in struct.iter_unpack(">4sII", icc[table : table + 12 * count]):
-        if start + size > len(icc):
-            raise ProfileError("The ICC profile is cut short.")
-        tags[signature] = icc[start : start + size]
+    places = list(struct.iter_unpack(">4sII", icc[table : table + 12 * count]))
+    if any(start + size > len(icc) for _, start, size in places):
+        raise ProfileError("The ICC profile is cut short.")
+    if sum(size for _, _, size in places) > _MOST_SHARED * len(icc):
+        raise ProfileError("The ICC profile's tags lie on top of each other.")
+    tags = {signature: icc[start : start + size] for signature, start, size in places}
     return Profile(icc[12:16], icc[16:20], icc[20:24], tags)
 
 

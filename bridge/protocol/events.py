@@ -24,7 +24,7 @@ class Subscribe(Question):
     """
 
     token: Annotated[str, Field(min_length=1, max_length=200)]
-    since: Annotated[int, Field(ge=0)] | None = None
+    since: Annotated[int, Field(ge=0, lt=2**63)] | None = None  # what the store can number
 
 
 class Hello(Answer):

@@ -7,12 +7,14 @@ does not read at all is closed, and comes back with the last number that it saw.
 from __future__ import annotations
 
 import asyncio
+import functools
+from collections.abc import Callable
 from contextlib import suppress
 
 import aiohttp
 from aiohttp import web
 
-from bridge.errors import InvalidRequest, StoreUnavailable
+from bridge.errors import InvalidRequest, StoreUnavailable, Unauthorized
 from bridge.jobs.journal import Journal
 from bridge.protocol.events import Event, Hello, Subscribe
 from bridge.server.clients import CLIENTS
@@ -90,13 +92,16 @@ async def events(request: web.Request) -> web.StreamResponse:
             return socket
         with request.app[METRICS].listeners.track_inprogress():
             reader = asyncio.create_task(_until_closed(socket))
-            sender = asyncio.create_task(_send(feed, socket, asked.since))
+            known = functools.partial(_is_known, request, asked)
+            sender = asyncio.create_task(_send(feed, socket, asked.since, known))
             try:
                 await asyncio.wait({reader, sender}, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 for task in (reader, sender):
                     task.cancel()
                 results = await asyncio.gather(reader, sender, return_exceptions=True)
+        if any(isinstance(result, Unauthorized) for result in results):
+            await socket.close(code=UNAUTHORIZED, message=b"The token was revoked.")
         if any(isinstance(result, TimeoutError) for result in results):
             await socket.close(code=TOO_SLOW, message=b"Too slow; come back with since.", drain=False)
     finally:
@@ -111,7 +116,11 @@ async def _greeted(request: web.Request, socket: web.WebSocketResponse) -> Subsc
         asked = Subscribe.parse_json(text.encode("utf-8", "surrogateescape"))
     except (TimeoutError, TypeError, InvalidRequest):
         return None
-    return asked if request.app[CLIENTS].caller(asked.token) is not None else None
+    return asked if _is_known(request, asked) else None
+
+
+def _is_known(request: web.Request, asked: Subscribe) -> bool:
+    return request.app[CLIENTS].caller(asked.token) is not None
 
 
 async def _until_closed(socket: web.WebSocketResponse) -> None:
@@ -119,7 +128,15 @@ async def _until_closed(socket: web.WebSocketResponse) -> None:
         pass  # whatever else a client says means nothing
 
 
-async def _send(feed: Feed, socket: web.WebSocketResponse, since: int | None) -> None:
+async def _send(
+    feed: Feed, socket: web.WebSocketResponse, since: int | None, known: Callable[[], bool]
+) -> None:
+    """Tell events for as long as the listener is `known`.
+
+    Raises:
+        Unauthorized: it was revoked meanwhile.
+        TimeoutError: it does not read.
+    """
     newest = await asyncio.to_thread(feed.journal.newest)
     complete = since is None or await asyncio.to_thread(feed.journal.is_complete_since, since)
     seen = since if since is not None and complete else newest
@@ -128,6 +145,8 @@ async def _send(feed: Feed, socket: web.WebSocketResponse, since: int | None) ->
         changed = asyncio.ensure_future(feed.changed())  # before the look, so that nothing falls between
         try:
             page = await asyncio.to_thread(feed.journal.since, seen, PAGE)
+            if not known():
+                raise Unauthorized
             for seq, text in page:
                 await _put(socket, text)
                 seen = seq

@@ -80,7 +80,10 @@ def _check_origin(request: web.Request, own: frozenset[str]) -> None:
     # Absent for the plug-ins' own HTTP clients; "null" is a sandboxed or local page and is no one.
     if len(origins) > 1 or (origins and origins[0].lower() not in {f"http://{host}" for host in own}):
         raise OriginRefused("The Origin header names another site.")
-    if request.headers.get("Sec-Fetch-Site", "none").lower() not in ("none", "same-origin"):
+    # Each of them, should there be two: libraries disagree about which one counts.
+    if any(
+        site.lower() not in ("none", "same-origin") for site in request.headers.getall("Sec-Fetch-Site", [])
+    ):
         raise OriginRefused("A page of another site sent this request.")
 
 
@@ -98,9 +101,13 @@ def _check_caller(request: web.Request, access: Access) -> None:
 
 
 def _check_body(request: web.Request, route: Route) -> None:
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    # All of them: the parser unpacks by the last one, whatever the first one says.
+    if any(coding.lower() != "identity" for coding in request.headers.getall("Content-Encoding", [])):
         raise UnsupportedMediaType("Compressed bodies are not accepted.", hint="Send the body as it is.")
-    sent = request.content_type if "Content-Type" in request.headers else None
+    types = request.headers.getall("Content-Type", [])
+    if len(types) > 1:
+        raise UnsupportedMediaType("The body has more than one content type.", hint="Send one.")
+    sent = request.content_type if types else None
     if route.accepts:
         refused, wanted = sent not in route.accepts, " or ".join(route.accepts)
     elif route.takes is None:

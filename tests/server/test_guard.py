@@ -1,4 +1,4 @@
-"""The threat list of docs/protocol.md, and every route against it, taken from /openapi.json."""
+"""What is refused before any handler runs; every route in every way is tests/security/test_web_matrix.py."""
 
 from __future__ import annotations
 
@@ -6,102 +6,8 @@ from typing import Any
 
 import pytest
 
-from bridge.server.app import ROUTES
 from bridge.server.guard import SECURITY_HEADERS
-from bridge.server.openapi import document
-from bridge.server.pair import PAIRING
 from tests.server.conftest import OWNER, Bridge, Samples
-
-OPERATIONS = [
-    (method.upper(), path.replace("{", "").replace("}", ""), operation)
-    for path, item in document(ROUTES)["paths"].items()
-    for method, operation in item.items()
-]
-TOKENLESS = {
-    ("GET", "/v1/health"),
-    ("POST", "/v1/pair"),
-    ("GET", "/v1/events"),
-    ("GET", "/"),
-    ("GET", "/console/folder/file"),
-}
-HOSTILE_HOSTS = [
-    "evil.example",
-    "",
-    "127.0.0.1",
-    "user@127.0.0.1:{port}",
-    "a, b",
-    "a:99999",
-    "127.0.0.1:1",
-    "[::1]",
-]
-HOSTILE_ORIGINS = [
-    "null",
-    "http://evil.example",
-    "https://127.0.0.1:{port}",
-    "http://127.0.0.1:99999",
-    "file://",
-]
-
-
-def body_of(operation: dict[str, Any]) -> dict[str, Any]:
-    """A request that is right but for what the test makes wrong."""
-    content = operation.get("requestBody", {}).get("content", {})
-    if "application/json" in content:
-        return {"json": {}}
-    if content:
-        return {"data": b"GPEN", "headers": {"Content-Type": "application/x-gpen-frame"}}
-    return {}
-
-
-@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
-async def test_every_route_refuses_strangers(
-    bridge: Bridge, method: str, path: str, operation: dict[str, Any]
-) -> None:
-    body = body_of(operation)
-    headers = body.pop("headers", {})
-    open_to_all = (method, path) in TOKENLESS
-    for token in (None, "wrong", OWNER + "x", ""):
-        reply = await bridge(method, path, token=token, headers=headers, **body)
-        assert (reply.status == 401) != open_to_all, reply.body
-    in_query = await bridge(method, f"{path}?token={OWNER}", token=None, headers=headers, **body)
-    assert (in_query.status == 401) != open_to_all
-    for host in HOSTILE_HOSTS:
-        named = {**headers, "Host": host.format(port=bridge.port)}
-        reply = await bridge(method, path, headers=named, **body)
-        assert reply.code == "host_refused", host
-    for origin in HOSTILE_ORIGINS:
-        reply = await bridge(
-            method, path, headers={**headers, "Origin": origin.format(port=bridge.port)}, **body
-        )
-        assert reply.code == "origin_refused", origin
-    for site in ("cross-site", "same-site", "Cross-Site"):
-        reply = await bridge(method, path, headers={**headers, "Sec-Fetch-Site": site}, **body)
-        assert reply.code == "origin_refused"
-
-
-@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
-async def test_owner_routes_refuse_paired_clients(
-    bridge: Bridge, method: str, path: str, operation: dict[str, Any]
-) -> None:
-    code = bridge.app[PAIRING].new_code().code
-    paired = await bridge("POST", "/v1/pair", json={"code": code, "client": "test", "name": "A test"})
-    body = body_of(operation)
-    reply = await bridge(method, path, token=paired.json["token"], headers=body.pop("headers", {}), **body)
-    assert (reply.code == "owner_only") == (operation["x-access"] == "owner")
-    assert reply.status != 401
-
-
-@pytest.mark.parametrize(("method", "path", "operation"), [o for o in OPERATIONS if o[0] != "GET"])
-async def test_every_change_refuses_what_a_page_may_send_unasked(
-    bridge: Bridge, method: str, path: str, operation: dict[str, Any]
-) -> None:
-    takes = operation.get("requestBody", {}).get("content", {})
-    for simple in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
-        if simple.partition(";")[0] in takes:
-            continue
-        for data in (None, b"{}"):
-            reply = await bridge(method, path, headers={"Content-Type": simple}, data=data)
-            assert reply.code == "unsupported_media_type", (simple, reply.body)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:{port}", "localhost:{port}", "LocalHost:{port}", "[::1]:{port}"])

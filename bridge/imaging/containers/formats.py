@@ -33,6 +33,7 @@ class Header:
         channels: 1 gray, 2 gray + alpha, 3 RGB, 4 RGB + alpha: what `decode` will give.
         depth: bits a channel that `decode` will give: 8, 16, or 32 for float.
         orientation: EXIF orientation, 1 to 8.
+        stored: bytes that a pixel takes as it is stored, extra channels included; 0: as decoded.
     """
 
     format: Format
@@ -41,6 +42,12 @@ class Header:
     channels: int
     depth: int
     orientation: int = 1
+    stored: int = 0
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """What a pixel takes while it is decoded."""
+        return max(self.stored, self.channels * self.depth // 8)
 
     @property
     def megapixels(self) -> float:

@@ -25,7 +25,9 @@ _FRAMES = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}  # baseline, extended, progressive; the
 _OTHER_FRAMES = {0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF}  # lossless and hierarchical
 _BARE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
 _MAX_SEGMENTS = 20_000
-_MAX_SCANS = 200  # a progressive photo has about 10; thousands are a decoding bomb
+_USUAL_SCANS = 20  # a progressive photo has about 10
+_MAX_SCANS = 200  # thousands are a decoding bomb, and
+_MAX_WORK = 2_000  # so are many in a large picture: scans times megapixels
 _MAX_PAYLOAD = 0xFFFF - 2
 _MAX_SIDE = 65_500  # libjpeg's own limit
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -105,14 +107,24 @@ def decode(data: memoryview, header: Header) -> Pixels:
         ImageTruncated: no EOI marker, so part of the picture is missing.
         ImageError: damaged, or made to keep the decoder busy.
     """
-    scans = sum(segment.marker == SOS for segment in segments(data))
-    if scans > _MAX_SCANS:
-        raise ImageError(f"The JPEG has {scans} scans; no editor writes so many.")
+    check_scans(data, max(_USUAL_SCANS, min(_MAX_SCANS, _MAX_WORK / header.megapixels)))
     try:
         pixels: Array = imagecodecs.jpeg8_decode(data)  # type: ignore[arg-type]  # takes any buffer, its stubs forget memoryview
         return pixels.reshape(header.height, header.width, header.channels)
     except (RuntimeError, ValueError) as error:
         raise ImageError(f"The JPEG is damaged: {error}.") from error
+
+
+def check_scans(data: memoryview, most: float = _USUAL_SCANS) -> None:
+    """Walk through the whole file, before a decoder does.
+
+    Raises:
+        ImageTruncated: no EOI marker, so part of the picture is missing.
+        ImageError: more scans than `most`: made to keep the decoder busy.
+    """
+    scans = sum(segment.marker == SOS for segment in segments(data))
+    if scans > most:
+        raise ImageError(f"The JPEG has {scans} scans; no editor writes so many.")
 
 
 def encode(pixels: Pixels, quality: int) -> bytes:

@@ -25,10 +25,15 @@ _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 
 _CRITICAL = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
 _RAW_PROFILE = b"Raw profile type "  # ImageMagick's convention, which ExifTool and others share
-_MAX_TEXT = 32 << 20  # bytes that one compressed chunk may become
+_MAX_TEXT = 32 << 20  # bytes that all compressed chunks together may become
 _SRGB_GAMMA = (45_455).to_bytes(4, "big")
 _METRES_PER_INCH = 0.0254
-_MAX_CHUNKS = 2_000_000
+_MAX_CHUNKS = 500_000  # IDAT chunks of 8 KiB, as libpng writes them, reach 4 GB
+_TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
+_MAX_KEYWORD = 80  # bytes, with the zero that ends it
+_ALIASES = {b"app1": b"exif", b"icm": b"icc"}
+_CARRIED = {b"iCCP", b"sRGB", b"gAMA", b"pHYs", b"eXIf", _XMP_KEYWORD}
+_CARRIED |= {b"exif", b"xmp", b"iptc", b"8bim", b"icc"}  # as ImageMagick names them
 _LEVEL = 2  # libdeflate: the noise of a photo does not compress, however long one tries
 _AVERAGE = 3  # the filter's number
 _PIECE = 1 << 24  # bytes of compressed pixels in one chunk
@@ -164,15 +169,18 @@ def blocks(data: memoryview) -> Blocks:
     """The raw blocks, from their own chunks or else from ImageMagick's text chunks."""
     found: dict[bytes, bytes] = {}
     warnings: list[str] = []
+    seen: set[bytes] = set()  # also what was damaged: trying again and again is what a bomb wants
+    room = _MAX_TEXT
     for chunk in chunks(data):
-        if chunk.kind in (b"IDAT", b"IEND"):
+        label = _label(chunk)
+        if label not in _CARRIED or label in seen:
             continue
+        seen.add(label)
         try:
-            label, content = _content(chunk)
+            found[label] = _content(chunk, room)
+            room -= len(found[label])
         except (ValueError, zlib.error):
             warnings.append(f"The PNG's {chunk.kind.decode('latin-1')} chunk is damaged and was left out.")
-            continue
-        found.setdefault(label, content)
     if b"iCCP" not in found and b"sRGB" not in found and found.get(b"gAMA", _SRGB_GAMMA) != _SRGB_GAMMA:
         warnings.append("The PNG states a gamma but holds no ICC profile; sRGB is assumed.")
     iptc = found.get(b"iptc", found.get(b"8bim"))
@@ -186,36 +194,45 @@ def blocks(data: memoryview) -> Blocks:
     )
 
 
-def _content(chunk: Chunk) -> tuple[bytes, bytes]:
-    """What a chunk carries, and its name: its keyword for text, else its four letters.
+def _label(chunk: Chunk) -> bytes:
+    """The name of what a chunk carries: of text its keyword, else its four letters."""
+    if chunk.kind not in _TEXTS:
+        return chunk.kind
+    keyword = bytes(chunk.payload[:_MAX_KEYWORD]).partition(b"\0")[0]
+    if not keyword.startswith(_RAW_PROFILE):
+        return keyword
+    name = keyword.removeprefix(_RAW_PROFILE).lower()
+    return _ALIASES.get(name, name)
+
+
+def _content(chunk: Chunk, room: int) -> bytes:
+    """What a chunk carries, inflated to at most `room` bytes.
 
     Raises:
         ValueError, zlib.error: the chunk is damaged.
     """
     payload = bytes(chunk.payload)
     if chunk.kind == b"iCCP":
-        return chunk.kind, _inflated(payload[payload.index(0) + 2 :])
-    if chunk.kind not in (b"tEXt", b"zTXt", b"iTXt"):
-        return chunk.kind, payload
+        return _inflated(payload[payload.index(0) + 2 :], room)
+    if chunk.kind not in _TEXTS:
+        return payload
     keyword, _, rest = payload.partition(b"\0")
     if chunk.kind == b"zTXt":
-        rest = _inflated(rest[1:])
+        rest = _inflated(rest[1:], room)
     elif chunk.kind == b"iTXt":
         compressed = rest[:1] == b"\1"
         _, _, rest = rest[2:].split(b"\0", 2)  # language and translated keyword
-        rest = _inflated(rest) if compressed else rest
+        rest = _inflated(rest, room) if compressed else rest
     if not keyword.startswith(_RAW_PROFILE):
-        return keyword, rest
+        return rest
     _, _length, digits = rest.lstrip().split(maxsplit=2)  # name, length, hexadecimal
-    name = keyword.removeprefix(_RAW_PROFILE).lower()
-    aliases = {b"app1": b"exif", b"icm": b"icc"}
-    return aliases.get(name, name), bytes.fromhex(digits.decode("ascii"))
+    return bytes.fromhex(digits.decode("ascii"))
 
 
-def _inflated(compressed: bytes) -> bytes:
-    """zlib data, which must be whole and at most `_MAX_TEXT` bytes long."""
+def _inflated(compressed: bytes, room: int) -> bytes:
+    """zlib data, which must be whole and fit."""
     stream = zlib.decompressobj()
-    content = stream.decompress(compressed, _MAX_TEXT)
+    content = stream.decompress(compressed, max(room, 1))  # 0 would mean: as much as there is
     if not stream.eof:
         raise ValueError("too long, or cut short")
     return content

@@ -40,9 +40,9 @@ _OTHER_PHOTOMETRICS = {
 }
 _COMPRESSIONS = {NONE, LZW, JPEG, ADOBE_DEFLATE, DEFLATE, PACKBITS, ZSTD}
 _MAX_PAGES = 16  # directories looked at to tell pages from previews
-_MAX_SEGMENTS = 1_000_000
+_MAX_SEGMENTS = 300_000  # a row each of the tallest pictures, each channel apart
 _MAX_SAMPLES = 32
-_LARGEST_TILE = 1 << 24  # pixels: a tile may be larger than its picture, but not arbitrarily so
+_MOST_PADDING = 1 << 28  # bytes: tiles may be larger than their picture, but not arbitrarily so
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,8 @@ class Layout:
         """What `inspect` tells."""
         depth = 32 if self.floating else 16 if self.bits == 16 else 8
         channels = self.colours + (self.alpha is not None)
-        return Header(Format.TIFF, self.width, self.height, channels, depth)
+        stored = self.samples * max(self.bits, 8) // 8
+        return Header(Format.TIFF, self.width, self.height, channels, depth, stored=stored)
 
 
 def read_layout(data: memoryview) -> Layout:
@@ -171,7 +172,11 @@ def _described(tiff: Structure, directory: Directory) -> Layout:
     if PHOTOSHOP_LAYERS in fields:
         warnings += ("The layers of the TIFF are not carried; its flattened picture is used.",)
     planar = number(PLANAR, 1) == 2 and samples > 1
-    across, down, offsets, sizes = _segments(tiff, directory, width, height, samples if planar else 1)
+    planes = samples if planar else 1
+    across, down, offsets, sizes = _segments(tiff, directory, width, height, planes)
+    unpacked = len(offsets) * across * down * (samples // planes) * bits // 8
+    if unpacked > max(_MOST_PADDING, 4 * width * height * samples * bits // 8):
+        raise ImageError("The TIFF's tiles are far larger than its picture.")
     return Layout(
         tiff, directory, width, height, samples, colours, alpha, associated, bits, floating, photometric,
         compression, predictor, planar, across, down, offsets, sizes, warnings,
@@ -252,7 +257,7 @@ def _segments(
         across, down = tiff.number(fields, TILE_WIDTH), tiff.number(fields, TILE_HEIGHT)
     else:
         across, down = width, min(tiff.number(fields, ROWS_PER_STRIP, height) or height, height)
-    if across < 1 or down < 1 or across * down > max(_LARGEST_TILE, width * height):
+    if across < 1 or down < 1:
         raise ImageError("The TIFF's tiles have an impossible size.")
     expected = -(-width // across) * -(-height // down) * planes
     places = fields.get(TILE_OFFSETS if tiled else STRIP_OFFSETS)

@@ -23,6 +23,7 @@ from bridge.imaging.image import Array
 
 Packed = bytes | bytearray | memoryview
 WORKERS = min(8, os.cpu_count() or 1)  # the codecs release the interpreter's lock
+_RUNS = 16  # a worker; enough that all end at about the same time
 
 _DECOMPRESS: dict[int, Callable[..., bytes | bytearray]] = {
     tags.LZW: imagecodecs.lzw_decode,
@@ -41,10 +42,18 @@ def read_samples(layout: Layout) -> Array:
         ImageError: one is damaged.
     """
     samples = np.empty((layout.height, layout.width, layout.samples), _dtype(layout))
+    count = len(layout.offsets)
+    run = -(-count // (WORKERS * _RUNS))  # many strips of a row each are handed out together
     with ThreadPoolExecutor(WORKERS) as pool:
-        for _ in pool.map(partial(_place, layout, samples), range(len(layout.offsets))):
+        runs = (range(first, min(first + run, count)) for first in range(0, count, run))
+        for _ in pool.map(partial(_place_all, layout, samples), runs):
             pass
     return samples
+
+
+def _place_all(layout: Layout, samples: Array, indices: range) -> None:
+    for index in indices:
+        _place(layout, samples, index)
 
 
 def _dtype(layout: Layout) -> np.dtype[Any]:
@@ -111,6 +120,7 @@ def _jpeg(layout: Layout, raw: memoryview, channels: int) -> Array:
     frame = jpeg.header(raw)
     if (frame.width, frame.channels) != (layout.across, channels) or frame.height > layout.down:
         raise ImageError("A JPEG strip of the TIFF has another size than the TIFF says.")
+    jpeg.check_scans(raw)
     shared = layout.directory.fields.get(tags.JPEG_TABLES)
     block: Array = imagecodecs.jpeg8_decode(
         raw,  # type: ignore[arg-type]  # takes any buffer, its stubs forget memoryview

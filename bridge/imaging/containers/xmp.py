@@ -23,8 +23,13 @@ _EMPTY = (
     b'<?xpacket end="w"?>'
 )
 _MAX_DEPTH = 100
+_MAX_TAGS = 600_000  # a long history of masks and brush strokes has about 200,000; each costs microseconds
+_MAX_ATTRIBUTES = 500_000
+_MAX_NAMESPACE = 300  # characters; expat repeats it in front of every name
+_MAX_SCOPES = 500_000  # prefixes, added up over all elements that declare some and over all descriptions
 _TAG = re.compile(rb"""<(?:[^>"']++|"[^"]*+"|'[^']*+')*+>""")
-_ATTRIBUTE = re.compile(rb"""\s+([^\s=]+)\s*=\s*("[^"]*"|'[^']*')""")
+# Only from where blank space begins, and never taken back: a tag of nothing but spaces costs its length.
+_ATTRIBUTE = re.compile(rb"""(?<!\s)\s++([^\s=]++)\s*+=\s*+("[^"]*+"|'[^']*+')""")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 Name = tuple[str, str]
@@ -101,10 +106,15 @@ class _Reader:
         self._scopes: list[dict[str, str]] = [{}]
         self._declared: dict[str, str] = {}
         self._rdf_depth = 0
+        self._prefixes = 0
+        self._namespaces: dict[str, str] = {}
 
     def read(self) -> Packet:
+        data = self.packet.data.rstrip(b"\0 \t\r\n")
+        if data.count(b"<") > _MAX_TAGS or data.count(b"=") > _MAX_ATTRIBUTES:
+            raise MetadataMalformed("The XMP has more properties than any editor writes.")
         try:
-            self._parser.Parse(self.packet.data.rstrip(b"\0 \t\r\n"), True)
+            self._parser.Parse(data, True)
         except expat.ExpatError as error:
             raise MetadataMalformed(f"The XMP is not well-formed XML: {error}.") from error
         if not self._rdf_depth:
@@ -114,24 +124,35 @@ class _Reader:
     def _refuse(self, *_: object) -> NoReturn:
         raise MetadataMalformed("The XMP declares a document type, which XMP does not have.")
 
-    def _declare(self, prefix: str | None, uri: str) -> None:
-        self._declared[prefix or ""] = uri
+    def _declare(self, prefix: str | None, uri: str | None) -> None:
+        if uri is not None and len(uri) > _MAX_NAMESPACE:
+            raise MetadataMalformed("The XMP has a namespace longer than any editor's.")
+        self._declared[prefix or ""] = uri or ""
+
+    def _hold(self, scope: dict[str, str]) -> None:
+        """Count what a scope costs to copy, or to write out again."""
+        self._prefixes += len(scope)
+        if self._prefixes > _MAX_SCOPES:
+            raise MetadataMalformed("The XMP declares more prefixes than any editor does.")
 
     def _start(self, qualified: str, _attributes: object) -> None:
         if len(self._open) >= _MAX_DEPTH:
             raise MetadataMalformed("The XMP is nested deeper than any editor writes.")
-        name, start = _name(qualified), self._parser.CurrentByteIndex
+        name, start = self._name(qualified), self._parser.CurrentByteIndex
         tag = _TAG.match(self.packet.data, start)
         if tag is None:
             raise MetadataMalformed("The XMP has a tag without end.")
         if self._open:
             self._open[-1] = (*self._open[-1][:3], True)
         self._scopes.append(self._scopes[-1] | self._declared if self._declared else self._scopes[-1])
+        if self._declared:
+            self._hold(self._scopes[-1])
         self._declared = {}
         self._open.append((name, start, tag.end(), False))
         if name == (RDF, "RDF") and not self._rdf_depth:
             self._rdf_depth = len(self._open)
         elif name == (RDF, "Description") and self._rdf_depth and len(self._open) == self._rdf_depth + 1:
+            self._hold(self._scopes[-1])
             self.packet.descriptions.append(Description(start, tag.end(), scope=self._scopes[-1]))
             self._note_attributes(start, tag.end())
 
@@ -174,17 +195,16 @@ class _Reader:
             inner = (tag_end, inner_end) if simple else None
             self.packet.properties.append(Property(name, start, end, inner, False, self._here))
 
+    def _name(self, qualified: str) -> Name:
+        namespace, _, local = qualified.rpartition(" ")
+        return self._namespaces.setdefault(namespace, namespace), local
+
     @property
     def _here(self) -> int:
         return len(self.packet.descriptions) - 1
 
     def _in_description(self) -> bool:
         return bool(self._open) and self._open[-1][0] == (RDF, "Description")
-
-
-def _name(qualified: str) -> Name:
-    namespace, _, local = qualified.rpartition(" ")
-    return namespace, local
 
 
 def _unescaped(raw: bytes) -> str:
