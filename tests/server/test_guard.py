@@ -22,7 +22,7 @@ TOKENLESS = {
     ("POST", "/v1/pair"),
     ("GET", "/v1/events"),
     ("GET", "/"),
-    ("GET", "/console/folder/file"),
+    ("GET", "/console/version/folder/file"),
 }
 HOSTILE_HOSTS = [
     "evil.example",

@@ -17,6 +17,8 @@ import { Try } from "../pages/try.js";
 
 const PAGES = { try: Try, queue: Queue, review: Review, presets: Presets, system: System };
 
+const MARK = new URL("../style/mark.svg", import.meta.url).href;
+
 const pageOf = () => {
   const name = /^#\/(\w+)/.exec(location.hash)?.[1];
   return name === "guide" || name in PAGES ? name : guideSeen() ? "try" : "guide";
@@ -33,7 +35,7 @@ function Bar({ page }) {
   const live = useStore(connection);
   return html`
     <header class="bar">
-      <a class="brand" href="#/try"><img src="/console/style/mark.svg" alt="" width="24" height="24" /><span>GPEN Enhance</span></a>
+      <a class="brand" href="#/try"><img src=${MARK} alt="" width="24" height="24" /><span>GPEN Enhance</span></a>
       ${page && html`
         <nav aria-label=${t("pages")}>
           ${Object.keys(PAGES).map((name) => html`

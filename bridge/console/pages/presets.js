@@ -7,7 +7,7 @@ import { Compare } from "../parts/compare.js";
 import { attempt, Button, Loading, Notice } from "../parts/controls.js";
 import { Parameters, PLAIN } from "../parts/parameters.js";
 
-const SAMPLE = "/console/style/sample.jpg";
+const SAMPLE = new URL("../style/sample.jpg", import.meta.url).href;
 const SAMPLE_SIZE = { width: 440, height: 440 };
 const PATIENCE = 350;
 
