@@ -1,7 +1,7 @@
 // Starts the page: sign-in, the bar, and which of the pages is shown.
 import { bridge } from "./bridge.js";
 import { connection } from "./events.js";
-import { session, signIn, signOut, takeCode } from "./session.js";
+import { ended, session, signIn, signOut, takeCode } from "./session.js";
 import { useStore } from "./store.js";
 import { html, render, useEffect, useState } from "./view.js";
 import { language, setLanguage, t } from "./words.js";
@@ -54,6 +54,7 @@ function Bar({ page }) {
 
 function App() {
   const signedIn = useStore(session);
+  const kept = useStore(ended);
   const spoken = useStore(language);
   const [page, setPage] = useState(pageOf());
   const [code, setCode] = useState(takeCode);
@@ -69,17 +70,14 @@ function App() {
   useEffect(() => {
     document.title = signedIn ? `${t(`page.${page}`)} · GPEN Enhance` : "GPEN Enhance";
   }, [page, signedIn, spoken]);
-  if (!signedIn || code) {
-    return html`
-      <${Bar} />
-      <main class="page narrow"><${SignIn} code=${code} onSignIn=${(given) => signIn(given, bridge.pair)} onDone=${() => setCode(null)} /></main>
-      <${Said} />
-    `;
-  }
+  const atDoor = !signedIn || code;
   const Page = page === "guide" ? Guide : PAGES[page];
   return html`
-    <${Bar} page=${page} />
-    <main class="page ${page}" key=${spoken} id="main"><${Page} owner=${signedIn.standing === "owner"} /></main>
+    <${Bar} page=${atDoor ? undefined : page} />
+    ${(signedIn || kept) && html`
+      <main class="page ${page}" key=${`${page} ${spoken}`} hidden=${atDoor}><${Page} owner=${signedIn?.standing === "owner"} /></main>`}
+    ${atDoor && html`
+      <main class="page narrow" key="door"><${SignIn} code=${code} ended=${kept} onSignIn=${(given) => signIn(given, bridge.pair)} onDone=${() => setCode(null)} /></main>`}
     <${Said} />
   `;
 }

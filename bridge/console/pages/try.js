@@ -1,6 +1,8 @@
 // Try: one photo through the bridge, looked at closely. Many photos become a batch.
 import { bridge, save } from "../app/bridge.js";
-import { useLoaded } from "../app/store.js";
+import { useLoaded } from "../app/loaded.js";
+import { session } from "../app/session.js";
+import { useStore } from "../app/store.js";
 import { html, useEffect, useMemo, useRef, useState } from "../app/view.js";
 import { bytes, duration, explain, number, presetName, t } from "../app/words.js";
 import { Compare } from "../parts/compare.js";
@@ -86,9 +88,10 @@ function useLooked(photo) {
 /** The result of the last parameters; a new one replaces the request that still runs. */
 function useResult(photo, question, ready) {
   const [state, setState] = useState({});
+  const who = useStore(session)?.client_id;
   const asked = JSON.stringify(question);
   useEffect(() => {
-    if (!ready) return undefined;
+    if (!ready || !who) return undefined;
     const stop = new AbortController();
     const timer = setTimeout(async () => {
       setState((old) => ({ ...old, busy: true, problem: null }));
@@ -104,7 +107,7 @@ function useResult(photo, question, ready) {
       clearTimeout(timer);
       stop.abort(); // the bridge stops working on it
     };
-  }, [photo, asked, ready]);
+  }, [photo, asked, ready, who]);
   return state;
 }
 
