@@ -52,13 +52,12 @@ class Served:
         self.process.wait(30)
         self.process.stdout.close()
 
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """One request of the owner."""
+    def ask(self, method: str, path: str, body: Any = None, file: str = "anna.tif") -> Any:
+        """One request of the owner; `file`: the name of a body that is bytes."""
         token = json.loads((self.home / "bridge.json").read_text())["token"]
         data = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
         kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": kind}
-        headers["GPEN-File-Name"] = "anna.tif"
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": kind, "GPEN-File-Name": file}
         asked = urllib.request.Request(  # noqa: S310 - our own bridge
             self.url + path, data if method == "POST" else None, headers, method=method
         )

@@ -1,4 +1,6 @@
-// What a page asks of the bridge when it opens: asked again on demand, and after a new sign-in.
+// What a page asks of the bridge when it opens: asked again on demand, after a new sign-in, and when a lost
+// bridge is back.
+import { connection } from "./events.js";
 import { session } from "./session.js";
 import { useStore } from "./store.js";
 import { useEffect, useState } from "./view.js";
@@ -17,5 +19,7 @@ export function useLoaded(load, keys) {
     );
     return () => stop.abort();
   }, [...keys, round, who]);
-  return { ...state, again: () => setRound((old) => old + 1) };
+  const again = () => setRound((old) => old + 1);
+  useEffect(() => connection.follow((now) => now === "live" && state.problem && again()), [state.problem]);
+  return { ...state, again };
 }

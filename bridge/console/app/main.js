@@ -46,7 +46,7 @@ function Bar({ page }) {
         <button type="button" class="button quiet" lang=${language.value === "zh" ? "en" : "zh-CN"}
           onClick=${() => setLanguage(language.value === "zh" ? "en" : "zh")}>${language.value === "zh" ? "English" : "中文"}</button>
         <${Button} icon="light" kind="quiet" label=${t("theme")} onClick=${switchTheme} />
-        ${page && html`<${Button} icon="close" kind="quiet sign-out" label=${t("sign-out")} onClick=${signOut} />`}
+        ${page && html`<${Button} icon="leave" kind="quiet" label=${t("sign-out")} onClick=${signOut} />`}
       </div>
     </header>
   `;

@@ -117,6 +117,7 @@ export default {
   "item.failed": "Failed",
   "item.cancelled": "Cancelled",
   "item.paused": "Paused",
+  "item.no-face": "No face found",
   "item.restored": "{n} of {of} faces restored",
   "stage.read": "Reading",
   "stage.decode": "Decoding",

@@ -117,6 +117,7 @@ export default {
   "item.failed": "失败",
   "item.cancelled": "已取消",
   "item.paused": "已暂停",
+  "item.no-face": "未找到面部",
   "item.restored": "已修复 {n}/{of} 张面部",
   "stage.read": "读取",
   "stage.decode": "解码",
