@@ -85,7 +85,7 @@ OPEN = {
     ("POST", "/v1/pair"),
     ("GET", "/v1/events"),
     ("GET", "/"),
-    ("GET", "/console/folder/file"),
+    ("GET", "/console/version/folder/file"),
 }
 """Design.md section 3, "Who may": the only addresses that take no token, one of them only at first."""
 
