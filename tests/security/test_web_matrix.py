@@ -215,6 +215,15 @@ async def test_the_first_check_that_fails_names_itself(
             assert told not in REFUSALS, (case, reply.body)
 
 
+def test_no_address_is_open_that_the_design_does_not_name() -> None:
+    found = {
+        (method, path)
+        for method, path, operation in _operations()
+        if operation["x-access"] in ("open", "handshake")
+    }
+    assert found == OPEN
+
+
 async def test_no_address_takes_a_method_that_is_not_described(attack: Attack) -> None:
     """Preflights of other sites among them: they must never be told that they may."""
     methods = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
