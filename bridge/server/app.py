@@ -158,7 +158,9 @@ def _build_queue(app: web.Application, settings: Settings, places: Places, steps
         metrics.observe(seconds, faces=restored, outcome=outcome)
 
     crew = Crew(
-        *(queue, journal, outputs, sources, pace, app[READINESS].tools, log, observe, settled), steps=steps
+        *(queue, journal, outputs, sources, pace, app[READINESS].tools, log, observe, settled),
+        check=store.check if store.crashed else lambda: None,
+        steps=steps,
     )
     limits = Limits(settings.job_workers, settings.job_megapixels, settings.min_free_bytes)
     runner = Runner(crew, limits)
