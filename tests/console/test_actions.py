@@ -47,6 +47,23 @@ def table(page: Any, photo: Path) -> Any:
     return page
 
 
+def test_a_photo_waits_for_a_bridge_that_is_still_starting(page: Any, photo: Path) -> None:
+    problem = {"code": "not_ready", "title": "The bridge is still starting", "status": 503}
+    refused: list[Any] = []
+
+    def starting(route: Any) -> None:
+        if len(refused) >= 2:
+            return route.continue_()
+        refused.append(route)
+        return route.fulfill(status=503, body=json.dumps(problem), content_type="application/problem+json")
+
+    page.route("**/v1/faces", starting)
+    page.set_input_files("input[type=file]", photo)
+    page.locator(".notice", has_text="still starting").wait_for()
+    page.wait_for_selector(".stage img.after")
+    assert len(refused) == 2
+
+
 def test_several_dropped_photos_become_a_batch(
     page: Any, served: Served, photo: Path, tmp_path: Path
 ) -> None:

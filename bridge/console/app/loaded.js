@@ -1,9 +1,12 @@
-// What a page asks of the bridge when it opens: asked again on demand, after a new sign-in, and when a lost
-// bridge is back.
+// What a page asks of the bridge when it opens: asked again on demand, after a new sign-in, while the bridge
+// is still starting, and when a lost one is back.
 import { connection } from "./events.js";
 import { session } from "./session.js";
 import { useStore } from "./store.js";
 import { useEffect, useState } from "./view.js";
+
+/** Between two questions to a bridge that is still starting. */
+const PATIENCE = 1500;
 
 /** What `load(signal)` resolves to, anew when `keys` change or `again()` is called: {value, problem, again}. */
 export function useLoaded(load, keys) {
@@ -21,5 +24,10 @@ export function useLoaded(load, keys) {
   }, [...keys, round, who]);
   const again = () => setRound((old) => old + 1);
   useEffect(() => connection.follow((now) => now === "live" && state.problem && again()), [state.problem]);
+  useEffect(() => {
+    if (state.problem?.code !== "not_ready") return undefined;
+    const timer = setTimeout(again, PATIENCE);
+    return () => clearTimeout(timer);
+  }, [state.problem]);
   return { ...state, again };
 }
