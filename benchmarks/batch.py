@@ -140,7 +140,7 @@ async def _milliseconds(client: Client, path: str) -> tuple[float, float]:
     taken = []
     for _ in range(50):
         began = time.perf_counter()
-        async with client._answer("GET", path) as response:
+        async with client._connection.answer("GET", path) as response:
             await response.read()
         taken.append(time.perf_counter() - began)
     return min(taken) * 1000, median(taken) * 1000

@@ -401,6 +401,13 @@ class CommandRunning(BridgeError):
     default_hint = "Wait for it, or stop it first; both would bring the same results home."
 
 
+class NothingToDo(BridgeError):
+    code = "nothing_to_do"
+    title = "There is no picture"
+    status = 422
+    default_hint = "Name pictures, or a folder that has some; folders inside a folder are not searched."
+
+
 class BridgeUnreachable(BridgeError):
     code = "bridge_unreachable"
     title = "The bridge does not answer"

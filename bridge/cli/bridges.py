@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from bridge.client import Client
 from bridge.config import Places, Settings, load
@@ -23,6 +23,8 @@ from bridge.errors import (
 from bridge.server.app import open_parts
 from bridge.server.parts import Parts
 from bridge.server.serve import hosted, running
+
+T = TypeVar("T")
 
 LOOK_SECONDS = 0.05
 LOSSES = 5
@@ -64,6 +66,13 @@ async def queue_for(places: Places, settings: Settings) -> AsyncIterator[Client]
         Client.from_announcement(places) as client,
     ):
         yield client
+
+
+async def asked(question: Callable[[Client], Awaitable[T]]) -> T:
+    """The answer of a bridge to look after batches with."""
+    places = Places.current()
+    async with queue_for(places, load(places)) as client:
+        return await question(client)
 
 
 async def lasting(work: Callable[[Client], Awaitable[None]], done: Callable[[], int]) -> None:

@@ -63,7 +63,7 @@ def enhance(
     }
     with reported(as_json):
         request = job_request(content)
-        pictures = list(expanded(paths))
+        pictures = chosen(paths)
         report = Report(as_json, pictures)
         try:
             asyncio.run(_all(pictures, output, request, report))
@@ -82,6 +82,22 @@ def expanded(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         found += sorted(filter(is_picture, path.iterdir())) if path.is_dir() else [path]
     return list(dict.fromkeys(found))
+
+
+def chosen(paths: Sequence[Path]) -> list[Path]:
+    """The pictures that are meant.
+
+    Raises:
+        NothingToDo: there is none.
+    """
+    from bridge.cli.batch import PICTURES
+    from bridge.errors import NothingToDo
+
+    pictures = expanded(paths)
+    if not pictures:
+        known = ", ".join(sorted(kind.removeprefix(".") for kind in PICTURES))
+        raise NothingToDo(f"There is no picture in {', '.join(map(str, paths))} ({known}).")
+    return pictures
 
 
 class Report:

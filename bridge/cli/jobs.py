@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from bridge.cli.fetch import JobId, fetch
 from bridge.cli.report import AsJson, people, print_json, print_json_line, reported
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from bridge.client import Client
+    from bridge.client import Client, Verb
     from bridge.protocol.jobs import ItemState, JobState
 
-app = typer.Typer(help="Batches: list, watch, cancel, retry, export.", no_args_is_help=True)
+app = typer.Typer(help="Batches: list, watch, cancel, retry, fetch, export.", no_args_is_help=True)
+app.command("fetch")(fetch)
 
-JobId = Annotated[str, typer.Argument(help="As `jobs list` shows it.")]
+Item = Annotated[int | None, typer.Option(min=0, help="Only this picture, numbered as in `jobs show`.")]
 T = TypeVar("T")
 
 
@@ -73,26 +75,27 @@ def watch(job: JobId, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def cancel(job: JobId, as_json: AsJson = False) -> None:
+def cancel(job: JobId, item: Item = None, as_json: AsJson = False) -> None:
     """Stop a batch: what is finished stays, the rest is dropped."""
-    _steer(lambda client: client.steer(job, "cancel"), as_json)
+    _steer(job, item, "cancel", as_json)
 
 
 @app.command()
-def pause(job: JobId, as_json: AsJson = False) -> None:
+def pause(job: JobId, item: Item = None, as_json: AsJson = False) -> None:
     """Begin nothing more of a batch."""
-    _steer(lambda client: client.steer(job, "pause"), as_json)
+    _steer(job, item, "pause", as_json)
 
 
 @app.command()
-def resume(job: JobId, as_json: AsJson = False) -> None:
+def resume(job: JobId, item: Item = None, as_json: AsJson = False) -> None:
     """Go on with a paused batch."""
-    _steer(lambda client: client.steer(job, "resume"), as_json)
+    _steer(job, item, "resume", as_json)
 
 
 @app.command()
 def retry(
     job: JobId,
+    item: Item = None,
     preset: Annotated[str | None, typer.Option(help="Start from another preset.")] = None,
     strength: Annotated[int | None, typer.Option(min=0, max=100)] = None,
     denoise: Annotated[int | None, typer.Option(min=0, max=100)] = None,
@@ -112,7 +115,11 @@ def retry(
         asked = RetryRequest.parse({"states": states, "preset": preset, "params": params})
     except InvalidRequest as error:
         raise typer.BadParameter(error.detail) from error
-    _steer(lambda client: client.retry(job, asked), as_json)
+    with reported(as_json):
+        if item is None:
+            _show(_ask(lambda client: client.retry(job, asked)), as_json)
+        else:
+            _show(_ask(lambda client: client.retry_item(job, item, asked)), as_json)
 
 
 @app.command()
@@ -172,24 +179,28 @@ def audit(as_json: AsJson = False) -> None:
 
 
 def _ask(question: Callable[[Client], Awaitable[T]]) -> T:
-    from bridge.cli.bridges import queue_for
-    from bridge.config import Places, load
+    from bridge.cli.bridges import asked
 
-    async def ask() -> T:
-        places = Places.current()
-        async with queue_for(places, load(places)) as client:
-            return await question(client)
-
-    return asyncio.run(ask())
+    return asyncio.run(asked(question))
 
 
-def _steer(verb: Callable[[Client], Awaitable[JobState]], as_json: bool) -> None:
+def _steer(job: str, item: int | None, verb: Verb, as_json: bool) -> None:
     with reported(as_json):
-        told = _ask(verb)
-        if as_json:
-            _print(told)
+        if item is None:
+            _show(_ask(lambda client: client.steer(job, verb)), as_json)
         else:
-            _tell(told)
+            _show(_ask(lambda client: client.steer_item(job, item, verb)), as_json)
+
+
+def _show(told: JobState | ItemState, as_json: bool) -> None:
+    from bridge.protocol.jobs import JobState
+
+    if as_json:
+        _print(told)
+    elif isinstance(told, JobState):
+        _tell(told)
+    else:
+        _tell_item(told)
 
 
 async def _job_and_items(client: Client, job: str) -> tuple[JobState, list[ItemState]]:

@@ -223,18 +223,21 @@ class Client:
         """Run one failed photo again."""
         return await self._connection.ask("POST", f"{_item(job, item)}/retry", ItemState, request)
 
-    async def save_result(self, job: str, item: int, result: ItemResult, targets: Iterable[Path]) -> Path:
+    async def save_result(
+        self, job: str, item: int, result: ItemResult, targets: Iterable[Path], *, aside: str | None = None
+    ) -> Path:
         """Stream a finished file to its place: whole and with the right SHA-256, or not at all.
 
         Args:
             targets: names in one folder; the first that nothing has is taken, none is overwritten.
+            aside: names the unfinished file, for `results.sweep`; None: the job does.
 
         Raises:
             ItemNotDone, ResultGone: there is nothing to fetch.
             DiskFull, OutputError: it could not be written, or came damaged; nothing is left.
         """
         async with self._connection.answer("GET", f"{_item(job, item)}/result") as response:
-            return await save(response.content, job, result, targets)
+            return await save(response.content, aside or job, result, targets)
 
     async def acknowledge(self, job: str, item: int) -> ItemState:
         """Say that a result was written back."""

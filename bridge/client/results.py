@@ -1,8 +1,7 @@
 """Writes what is fetched to its place: aside first, checked, and then under a name that nothing has.
 
-The file aside is named after its job. So whoever fetches the results of a job can sweep up what an
-earlier fetch of its own left there: a process that was killed, or a drive that went away, cleans up
-nothing.
+The file aside is named after whoever fetches. So it can sweep up what an earlier fetch of its own left
+there: a process that was killed, or a drive that went away, cleans up nothing.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from bridge.jobs import spool
 from bridge.protocol.jobs import ItemResult
 
 
-async def save(content: StreamReader, job: str, result: ItemResult, targets: Iterable[Path]) -> Path:
+async def save(content: StreamReader, aside: str, result: ItemResult, targets: Iterable[Path]) -> Path:
     """Write a body to the first of `targets` that does not exist; they lie in one folder.
 
     Args:
-        job: whose result it is; its id names the file aside.
+        aside: names the file aside.
 
     Raises:
         OutputExists: every name is taken.
@@ -36,7 +35,7 @@ async def save(content: StreamReader, job: str, result: ItemResult, targets: Ite
     """
     names = iter(targets)
     target = next(names)
-    part = spool.part_of(target.parent, f"{job}-{secrets.token_hex(4)}")
+    part = spool.part_of(target.parent, f"{aside}-{secrets.token_hex(4)}")
     try:
         await _receive(content, part, result)
         while not await asyncio.to_thread(spool.appear, part, target, replace=False):
@@ -53,10 +52,10 @@ async def save(content: StreamReader, job: str, result: ItemResult, targets: Ite
     return target
 
 
-def sweep(job: str, folder: Path) -> None:
-    """Remove what dead fetches of a job's results left in a folder; none may be under way."""
+def sweep(aside: str, folder: Path) -> None:
+    """Remove what dead fetches under this name left in a folder; none may be under way."""
     try:
-        left = list(folder.glob(spool.part_of(folder, f"{glob.escape(job)}-*").name))
+        left = list(folder.glob(spool.part_of(folder, f"{glob.escape(aside)}-*").name))
     except OSError:
         return  # a drive that is away is swept another time
     for part in left:

@@ -76,11 +76,15 @@ class Uploads:
             self.path(upload).touch(exist_ok=False)
         except OSError as error:
             raise spool.named(error, self.folder) from error
-        with self._store.write() as rows:
-            rows.execute(
-                "INSERT INTO uploads (upload, client_id, name, size, created_at) VALUES (?, ?, ?, ?, ?)",
-                (upload, client_id, safe(name), size, now()),
-            )
+        try:
+            with self._store.write() as rows:
+                rows.execute(
+                    "INSERT INTO uploads (upload, client_id, name, size, created_at) VALUES (?, ?, ?, ?, ?)",
+                    (upload, client_id, safe(name), size, now()),
+                )
+        except BaseException:
+            spool.discard(self.path(upload))  # nobody was told of it
+            raise
         return self.state(upload)
 
     @contextmanager

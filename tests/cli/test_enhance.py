@@ -144,3 +144,12 @@ def test_results_are_named_after_the_original(
     second = next(names).name
     stem, _, suffix = result.rpartition(".")
     assert second == f"{stem}-2.{suffix}"
+
+
+def test_a_folder_without_pictures_is_said_and_no_success(type_: Type, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "notes.txt").write_text("no picture")
+    said = type_("enhance", tmp_path / "empty", "--json")
+    assert (said.status, said.json["error"]["code"]) == (1, "nothing_to_do")
+    assert str(tmp_path / "empty") in said.json["error"]["detail"]
+    assert "There is no picture" in type_("enhance", tmp_path / "empty").err

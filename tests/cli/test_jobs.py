@@ -40,10 +40,27 @@ def test_verbs_work_without_a_running_bridge(
     assert "torn.jpg" in type_("jobs", "show", finished).out
     assert finished in type_("jobs", "list").out
     assert type_("jobs", "watch", finished).status == 1
+    out = tmp_path / "fetched"
+    assert type_("jobs", "fetch", finished, "-o", out, "--item", "0").status == 0
+    told = type_("jobs", "fetch", finished, "-o", out, "--json")
+    assert (told.status, told.json["total"], told.json["success"]) == (0, 2, 2)
+    assert {Path(one["output"]) for one in told.json["items"]} == set(out.iterdir())
+    assert {path.name for path in out.iterdir()} == {path.name for path in photos.glob("*-GPEN.*")} - {
+        "older-GPEN.png"
+    }
+    assert type_("jobs", "fetch", finished, "-o", out, "--item", "2", "--json").json["error"]["code"] == (
+        "item_not_done"
+    )
     retried = type_("jobs", "retry", finished, "--strength", "5", "--json").json
     assert (retried["state"], retried["counts"]["queued"]) == ("running", 1)
     assert type_("jobs", "pause", finished, "--json").json["state"] == "paused"
     assert type_("jobs", "resume", finished, "--json").json["state"] == "running"
+    assert type_("jobs", "pause", finished, "--item", "2", "--json").json["paused"]
+    assert type_("jobs", "show", finished, "--json").json["state"] == "paused"
+    assert not type_("jobs", "resume", finished, "--item", "2", "--json").json["paused"]
+    assert type_("jobs", "cancel", finished, "--item", "2", "--json").json["state"] == "cancelled"
+    assert "queued" in type_("jobs", "retry", finished, "--item", "2", "--cancelled").out
+    assert type_("jobs", "cancel", finished, "--item", "9").status == 1
     assert type_("jobs", "cancel", finished, "--json").json["state"] == "cancelled"
     assert type_("jobs", "export", "-o", tmp_path / "all.csv").status == 0
     lines = (tmp_path / "all.csv").read_text().splitlines()

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from bridge import atomic
 from bridge.errors import DeviceOutOfMemory, EngineError, ImageError
 from bridge.imaging.codecs import decode
 from bridge.protocol import frame as frames
@@ -282,6 +285,24 @@ async def test_a_frame_comes_back_as_a_frame(bridge: Bridge, samples: Samples) -
     assert by_job.frame.header.message["opacity"] == 0.6
     preview = await bridge("GET", f"/v1/jobs/{reply.json['job']}/items/0/preview?size=64")
     assert preview.headers["Content-Type"] == "image/jpeg"
+
+
+async def test_a_preview_is_shown_also_when_there_is_no_room_to_keep_it(
+    bridge: Bridge, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await submit(bridge, [{"upload": await upload(bridge, samples.png)}])
+    await until(bridge, job)
+
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full:
+        full.setattr(atomic.os, "fsync", refuse)
+        reply = await bridge("GET", f"/v1/jobs/{job}/items/0/preview?size=64")
+    assert (reply.status, decode(reply.body, max_megapixels=1).width) == (200, 64)
+    assert list(bridge.places.previews.iterdir()) == []
+    assert (await bridge("GET", f"/v1/jobs/{job}/items/0/preview?size=64")).body == reply.body
+    assert len(list(bridge.places.previews.iterdir())) == 1
 
 
 async def test_previews(bridge: Bridge, samples: Samples) -> None:

@@ -52,6 +52,7 @@ export default {
   pixels_unsupported: "不支持此类像素数据",
   port_taken: "没有可用端口",
   command_running: "同一命令已在运行",
+  nothing_to_do: "没有找到照片",
   plugin_not_installed: "插件未能安装",
   preset_read_only: "内置预设不能更改",
   preset_unknown: "没有这个名称的预设",
