@@ -10,6 +10,8 @@ READY := $(VENV)/.ready
 NODE_TESTS := tests/plugins/photoshop
 NODE_READY := $(NODE_TESTS)/node_modules/.ready
 PHOTO ?=
+# Idle workers steal tests from busy ones, so that a long file does not come last and alone.
+WORKERS ?= auto
 
 .PHONY: demo serve test lint format clean
 .DEFAULT_GOAL := help
@@ -30,8 +32,8 @@ demo: $(READY)  ## Enhance a real portrait through the real bridge (PHOTO=... fo
 serve: $(READY)  ## Run the bridge on port 17860
 	@$(BIN)/gpen-bridge serve
 
-test: $(READY) $(NODE_READY)  ## Run the whole test suite
-	@$(BIN)/python -m pytest
+test: $(READY) $(NODE_READY)  ## Run the whole test suite on all cores (WORKERS=1: on one)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 # The Photoshop plug-in's tests: types and a browser driver. The plug-in itself needs nothing.
 $(NODE_READY): $(NODE_TESTS)/package-lock.json

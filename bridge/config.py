@@ -87,6 +87,11 @@ class Places:
         return self.data / "presets"
 
     @property
+    def engines_file(self) -> Path:
+        """Which engine was found to be the fastest for each checkpoint, and how fast each is."""
+        return self.data / "engines.json"
+
+    @property
     def clients_file(self) -> Path:
         """Paired clients, owner-only."""
         return self.data / "clients.json"
@@ -114,6 +119,19 @@ def bundled(folder: str) -> Path:
     return inside if inside.is_dir() else package.parent / folder
 
 
+Engine = Literal[
+    "auto",
+    "torch",
+    "torch-graphs",
+    "ncnn",
+    "ncnn-vulkan",
+    "onnx",
+    "onnx-tensorrt",
+    "onnx-directml",
+    "onnx-coreml",
+]
+
+
 class Settings(BaseSettings):
     """Everything that a user may set; docs/settings.md lists each field."""
 
@@ -125,6 +143,8 @@ class Settings(BaseSettings):
     """First port tried; 0 takes any free one."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
     """Where the network runs."""
+    engine: Engine = "auto"
+    """What runs the network."""
     threads: Annotated[int, Field(ge=0, le=256)] = 0
     """CPU threads of the network; 0 is one for each core."""
     min_face: Annotated[int, Field(ge=8, le=4096)] = 24

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from importlib.util import find_spec
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -55,9 +55,11 @@ class Identity:
     @classmethod
     def if_installed(cls) -> Identity | None:
         """With the models of the package `face-recognition-models` and `dlib-bin`; None without them."""
-        if not (find_spec("dlib") and find_spec("face_recognition_models")):
+        package = find_spec("face_recognition_models")
+        if not (find_spec("dlib") and package and package.origin):
             return None
-        models = files("face_recognition_models") / "models"
+        # Found, not imported: the package itself asks for a module that newer setuptools lack.
+        models = Path(package.origin).parent / "models"
         names = ("shape_predictor_5_face_landmarks.dat", "dlib_face_recognition_resnet_model_v1.dat")
         return cls(*(str(models / name) for name in names))
 

@@ -130,8 +130,11 @@ class Checkpoints:
         largest = next(entry for entry in by_side if entry.side == by_side[-1].side)
         return next(large_enough, largest)
 
-    def open(self, name: str) -> Network:
+    def open(self, name: str, engine: str = "torch") -> Network:
         """Open an installed checkpoint: size and SHA-256 first, then the content.
+
+        Args:
+            engine: what will run it, a name of `bridge.network.engines.KINDS`.
 
         Returns:
             A network on the CPU.
@@ -139,13 +142,25 @@ class Checkpoints:
         Raises:
             CheckpointUnknown, CheckpointNotInstalled: there is nothing to open.
             CheckpointError: the file is not the trusted one, or cannot be used (its subclasses say why).
+            ExtraMissing, DeviceUnavailable: the engine cannot run here.
         """
         from bridge.network.form import TensorForm
         from bridge.network.opened import open_network
 
         entry, path, stamp = self._stored(name)
         form = TensorForm(input=entry.input, output=entry.output)
-        return open_network(path, sha256=stamp.sha256, size=stamp.bytes, form=form)
+        cache = self._user / "engines"
+        return open_network(
+            path, sha256=stamp.sha256, size=stamp.bytes, form=form, engine=engine, cache=cache
+        )
+
+    def sha256(self, name: str) -> str:
+        """What the file of an installed checkpoint has to have; its bytes are not looked at.
+
+        Raises:
+            CheckpointUnknown, CheckpointNotInstalled: there is no such file.
+        """
+        return self._stored(name)[2].sha256
 
     def verify(self, name: str) -> Verified:
         """Compare an installed checkpoint's bytes with what is trusted.

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from bridge.atomic import private_folder
 from bridge.client import Client
+from bridge.client.results import sweep
 from bridge.config import Places
 from bridge.errors import (
     BodyTooLarge,
@@ -100,6 +101,7 @@ class Batch:
         self._events: AsyncGenerator[dict[str, Any]] | None = None
         self._read: deque[ItemState] = deque()
         self._sent: dict[str, int] = {}
+        self._begun: set[str] = set()
         self.job: str | None = None
         self.known: dict[str, ItemState] = {}
         self.resumed = False
@@ -116,6 +118,11 @@ class Batch:
             self._note(item)
         if found.state is JobStatus.paused:
             await self._client.steer(found.job, "resume")
+
+    async def sweep(self, folder: Path) -> None:
+        """Remove what a fetch that was killed, or whose drive went away, left in a folder of results."""
+        if self.job is not None:
+            await asyncio.to_thread(sweep, self.job, folder)
 
     async def close(self) -> None:
         """Listen no more."""
@@ -175,7 +182,9 @@ class Batch:
         """
         assert self.job is not None and item.result is not None  # noqa: S101, PT018 - it is done; this tells mypy
         names = targets(picture.path, picture.folder, item.result.media_type)
-        target = await asyncio.to_thread(delivered, names, item.result) if self.resumed else None
+        seen_before = self.resumed or item.ref in self._begun
+        self._begun.add(item.ref)
+        target = await asyncio.to_thread(delivered, names, item.result) if seen_before else None
         if target is None:
             names = targets(picture.path, picture.folder, item.result.media_type)
             target = await self._client.save_result(self.job, item.item, item.result, names)

@@ -16,6 +16,7 @@ from bridge.cli.report import AsJson, people, print_json, reported
 
 if TYPE_CHECKING:
     from bridge.config import Places, Settings
+    from bridge.engine.trials import Trial
     from bridge.server.announcement import Announcement
 
 ROOM_BYTES = 5 * 1024**3
@@ -33,7 +34,7 @@ class Finding:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Check Python, torch, the device, checkpoints, detector, disk, ports and bridge.json."""
+    """Check Python, torch, the device, the engine, checkpoints, detector, disk, ports and bridge.json."""
     from bridge.config import Places, load
 
     with reported(as_json):
@@ -45,6 +46,7 @@ def doctor(as_json: AsJson = False) -> None:
                 ("python", _python),
                 ("torch", _torch),
                 ("device", lambda: _device(settings)),
+                ("engine", lambda: _engine(settings, places)),
                 ("checkpoints", lambda: _checkpoints(places)),
                 ("detector", _detector),
                 ("disk", lambda: _disk(places)),
@@ -86,6 +88,32 @@ def _device(settings: Settings) -> str:
 
     device = choose(settings.device, settings.threads)
     return f"{device.name}: {device.title}"
+
+
+def _engine(settings: Settings, places: Places) -> str:
+    """Which engine serves each checkpoint, and why."""
+    from bridge.cli.bench import selection_of
+    from bridge.errors import SelfTestFailed
+
+    selection, library, _ = selection_of(settings, places)
+    told: list[str] = []
+    for entry in library.installed():
+        record = selection.record(entry.name)
+        if record is None:
+            told.append(f"{entry.name}: tried at its first use, or now by `gpen-bridge bench`")
+            continue
+        others = "; ".join(_trial(trial) for trial in record.trials if trial.engine != record.chosen)
+        if record.chosen is None:
+            raise SelfTestFailed(f"No engine may run {entry.name}: {others}")
+        chosen = next(_trial(trial) for trial in record.trials if trial.engine == record.chosen)
+        told.append(f"{entry.name}: {chosen}" + (f" ({others})" if others else ""))
+    return "\n    ".join(told)
+
+
+def _trial(trial: Trial) -> str:
+    if trial.problem is not None:
+        return f"not {trial.engine}: {trial.problem.rstrip('.')}"
+    return trial.engine if trial.seconds is None else f"{trial.engine} {trial.seconds:.2f} s a face"
 
 
 def _checkpoints(places: Places) -> str:

@@ -192,6 +192,8 @@ class _Work:
         self._progress.update(self._bar, description="Enhancing")
         batch = await self._batch(client)
         try:
+            for folder in {picture.folder for picture in self._wanted.values()}:
+                await batch.sweep(folder)
             await self._work_off(batch)
         except asyncio.CancelledError:
             await batch.pause()

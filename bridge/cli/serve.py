@@ -20,6 +20,9 @@ def serve(
         int | None, typer.Option(help="First port tried; 0 takes any free one.", min=0, max=65535)
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, mps, cuda or cuda:N.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="auto, torch, ncnn, onnx, or another that docs/settings.md names.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads; 0 is one for each core.", min=0)] = None,
     open_console: Annotated[bool, typer.Option("--open", help="Open the console, signed in.")] = False,
     as_json: AsJson = False,
@@ -37,7 +40,7 @@ def serve(
 
     with reported(as_json):
         places = Places.current()
-        settings = load(places, port=port, device=device, threads=threads)
+        settings = load(places, port=port, device=device, engine=engine, threads=threads)
         try:
             run(settings, places, open_parts, on_started)
         except AlreadyRunning:

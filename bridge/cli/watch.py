@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import json
 import re
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.5
 STABLE_SECONDS = 2.0
 """A file that did not change for so long is whole: cameras and scanners write without such pauses."""
+TRIES = 3
+"""How often a result is brought home, a look apart, before its picture has failed."""
 TIME_STEP_NS = 2_000_000_000
 RESULTS = "GPEN"
 
@@ -127,6 +129,11 @@ class HotFolder:
         whole = [picture for _, picture in there if now - self._since[picture.ref] >= self._rest]
         return whole, len(whole) < len(there)
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the folder's drive is not there."""
+        return not self.folder.is_dir()
+
     def tell(self, picture: Path, target: Path | None, error: BridgeError | None = None) -> None:
         """One picture is finished, or has failed."""
         self.told += 1
@@ -204,6 +211,7 @@ async def _live(hot: HotFolder, request: JobRequest, once: bool) -> None:
         batch = Batch(client, request, key, _heard)
         await batch.open()
         try:
+            await batch.sweep(hot.results)
             await _follow(hot, batch, once)
         except asyncio.CancelledError:
             await batch.pause()
@@ -225,6 +233,7 @@ async def _follow(hot: HotFolder, batch: Batch, once: bool) -> None:
     settled_before = {ref for ref, item in batch.known.items() if item.state in SETTLED}
     ready = deque(batch.known[ref] for ref in settled_before if _is_owed(batch.known[ref]))
     under_way = batch.known.keys() - settled_before | {item.ref for item in ready}
+    failures: Counter[str] = Counter()
     settled: asyncio.Task[ItemState] | None = None
     try:
         while True:
@@ -232,11 +241,13 @@ async def _follow(hot: HotFolder, batch: Batch, once: bool) -> None:
             new = [picture for picture in whole if picture.ref not in given]
             for picture in new[: max(0, AHEAD - len(under_way))]:
                 await _give(hot, batch, picture, given, under_way)
-            while ready:
+            for _ in range(len(ready)):
                 item = ready.popleft()
                 if item.ref in under_way:
-                    under_way.remove(item.ref)
-                    await _settle(hot, batch, item)
+                    if await _settle(hot, batch, item, failures):
+                        under_way.remove(item.ref)
+                    else:
+                        ready.append(item)
             if once and not under_way and not growing and not new:
                 return
             settled = settled or asyncio.ensure_future(batch.next_settled())
@@ -275,7 +286,8 @@ def _is_owed(item: ItemState) -> bool:
     return item.state == "done" and item.acked_at is None
 
 
-async def _settle(hot: HotFolder, batch: Batch, item: ItemState) -> None:
+async def _settle(hot: HotFolder, batch: Batch, item: ItemState, failures: Counter[str]) -> bool:
+    """Bring one picture to its end; False: to be tried again at the next look."""
     from bridge.cli.batch import Picture, error_of
     from bridge.errors import DiskFull, OutputError, ResultGone
 
@@ -283,11 +295,19 @@ async def _settle(hot: HotFolder, batch: Batch, item: ItemState) -> None:
     path = hot.folder / (seen.name if seen else item.source)
     if item.state != "done":
         hot.tell(path, None, error_of(item))
-        return
+        return True
+    if hot.is_away:  # and no folder is made where a drive will be mounted again
+        return False
     try:
         hot.tell(path, await batch.bring_home(item, Picture(item.ref, path, hot.results)))
     except (DiskFull, OutputError, ResultGone) as error:
+        failures[item.ref] += 1
+        if not isinstance(error, ResultGone) and failures[item.ref] < TRIES:
+            return False  # the drive may have gone away just now
         hot.tell(path, None, error)
+    if failures.pop(item.ref, 0):
+        await batch.sweep(hot.results)
+    return True
 
 
 def _heard(event: dict[str, Any]) -> None:

@@ -234,7 +234,7 @@ class Client:
             DiskFull, OutputError: it could not be written, or came damaged; nothing is left.
         """
         async with self._connection.answer("GET", f"{_item(job, item)}/result") as response:
-            return await save(response.content, result, targets)
+            return await save(response.content, job, result, targets)
 
     async def acknowledge(self, job: str, item: int) -> ItemState:
         """Say that a result was written back."""

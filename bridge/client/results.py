@@ -1,8 +1,14 @@
-"""Writes what is fetched to its place: aside first, checked, and then under a name that nothing has."""
+"""Writes what is fetched to its place: aside first, checked, and then under a name that nothing has.
+
+The file aside is named after its job. So whoever fetches the results of a job can sweep up what an
+earlier fetch of its own left there: a process that was killed, or a drive that went away, cleans up
+nothing.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import glob
 import hashlib
 import os
 import secrets
@@ -18,8 +24,11 @@ from bridge.jobs import spool
 from bridge.protocol.jobs import ItemResult
 
 
-async def save(content: StreamReader, result: ItemResult, targets: Iterable[Path]) -> Path:
+async def save(content: StreamReader, job: str, result: ItemResult, targets: Iterable[Path]) -> Path:
     """Write a body to the first of `targets` that does not exist; they lie in one folder.
+
+    Args:
+        job: whose result it is; its id names the file aside.
 
     Raises:
         OutputExists: every name is taken.
@@ -27,7 +36,7 @@ async def save(content: StreamReader, result: ItemResult, targets: Iterable[Path
     """
     names = iter(targets)
     target = next(names)
-    part = spool.part_of(target.parent, secrets.token_hex(8))
+    part = spool.part_of(target.parent, f"{job}-{secrets.token_hex(4)}")
     try:
         await _receive(content, part, result)
         while not await asyncio.to_thread(spool.appear, part, target, replace=False):
@@ -42,6 +51,16 @@ async def save(content: StreamReader, result: ItemResult, targets: Iterable[Path
         spool.discard(part)
         raise
     return target
+
+
+def sweep(job: str, folder: Path) -> None:
+    """Remove what dead fetches of a job's results left in a folder; none may be under way."""
+    try:
+        left = list(folder.glob(spool.part_of(folder, f"{glob.escape(job)}-*").name))
+    except OSError:
+        return  # a drive that is away is swept another time
+    for part in left:
+        spool.discard(part)
 
 
 async def _receive(content: StreamReader, part: Path, result: ItemResult) -> None:

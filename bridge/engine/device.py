@@ -56,6 +56,14 @@ class Device:
         return self.name == "cpu"
 
     @property
+    def driver(self) -> str:
+        """What else the numbers of a pass depend on, as its maker counts it; empty on a CPU."""
+        if self.name.startswith("cuda"):
+            capability = torch.cuda.get_device_capability(self.name)
+            return f"CUDA {torch.version.cuda}, cuDNN {_cudnn_version()}, {capability}"
+        return platform.mac_ver()[0] if self.name == "mps" else ""
+
+    @property
     def memory(self) -> Memory:
         """As it is now."""
         if self.name.startswith("cuda"):
@@ -154,6 +162,10 @@ def _glibc() -> ctypes.CDLL | None:
     if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
         return None
     return ctypes.CDLL(None)
+
+
+def _cudnn_version() -> object:
+    return torch.backends.cudnn.version()  # type: ignore[no-untyped-call]  # torch has no types for it
 
 
 def _processor() -> str:

@@ -56,6 +56,7 @@ class Engine:
     Args:
         open: opens a checkpoint by name, verified and in main memory; raises CheckpointError.
         device: where passes run.
+        reference: opens a checkpoint as torch runs it, for the self-test off the CPU; None: `open` does.
         resident_bytes: what networks together may occupy; the least recently used ones make
             room. None: half of the device's memory. One network is always admitted.
         window: seconds that a pass which is not full waits for company; None: 10 ms on a GPU,
@@ -67,11 +68,13 @@ class Engine:
         open: Callable[[str], OpenedNetwork],  # noqa: A002 the verb of the house; files are not opened here
         device: Device,
         *,
+        reference: Callable[[str], OpenedNetwork] | None = None,
         resident_bytes: int | None = None,
         window: float | None = None,
     ) -> None:
         self.device = device
         self._open = open
+        self._reference = reference or open
         self._resident_bytes = resident_bytes
         self._runners: OrderedDict[str, Runner] = OrderedDict()
         self._changed = threading.Condition()
@@ -318,7 +321,7 @@ class Engine:
 
     def _self_test(self, checkpoint: str) -> None:
         runner = self._load(checkpoint)
-        reference = None if self.device.is_cpu else Runner(self._open(checkpoint), choose("cpu"))
+        reference = None if self.device.is_cpu else Runner(self._reference(checkpoint), choose("cpu"))
         try:
             self_test(runner, reference)
         except SelfTestFailed as error:

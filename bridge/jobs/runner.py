@@ -84,6 +84,7 @@ class Crew:
         tools: raises BridgeError while pictures cannot be taken.
         observe: told seconds by stage, restored faces and outcome of every settled item.
         settled: called after every settled item, for the audit.
+        check: looks for damage of the store, before anything is leased.
     """
 
     queue: Queue
@@ -95,6 +96,7 @@ class Crew:
     log: Logger
     observe: Callable[[dict[str, float], int, str], None]
     settled: Callable[[], None]
+    check: Callable[[], None] = lambda: None
     steps: Step = lambda _: None
 
 
@@ -110,6 +112,7 @@ class Runner:
         self._wakes = 0
         self._stopping = False
         self._rests_until = 0.0
+        self._resting: BridgeError | None = None
         self._waiting: Reason | None = None
         self._held: dict[str, threading.Event] = {}
         self._threads: list[threading.Thread] = []
@@ -160,6 +163,7 @@ class Runner:
     def _recover_and_live(self) -> None:
         while not self._stopping:
             try:
+                self._crew.check()
                 self._crew.outputs.recover()
                 self._crew.settled()
                 break
@@ -198,8 +202,8 @@ class Runner:
             BridgeError: nothing may be leased now, and why.
         """
         self._crew.tools()
-        if (rest := self._rests_until - time.monotonic()) > 0:
-            raise DiskFull(f"The disk was full; the next look is in {rest:.0f} seconds.")
+        if self._resting is not None and self._rests_until > time.monotonic():
+            raise type(self._resting)(self._resting.detail)  # a raised one keeps growing its traceback
         free = self._crew.outputs.free_bytes
         if free < self._limits.min_free_bytes:
             floor = self._limits.min_free_bytes / 1e9
@@ -257,10 +261,10 @@ class Runner:
             self._crew.log.error("item failed", exc_info=error, **facts)
         if isinstance(known, DiskFull | StoreUnavailable):
             # Not the photo's fault: it keeps its tries, and everybody waits.
-            self._rests_until = time.monotonic() + (
-                DISK_PAUSE if isinstance(known, DiskFull) else STORE_PAUSE
-            )
-            self._wait_because(known)
+            pause = DISK_PAUSE if isinstance(known, DiskFull) else STORE_PAUSE
+            self._rests_until = time.monotonic() + pause
+            self._resting = type(known)(f"{known.detail} The next look is in {pause:.0f} seconds.")
+            self._wait_because(self._resting)
             self._persist("give back", lambda: self._crew.queue.release(lease))
             return
         pause = self._persist("fail", lambda: self._crew.queue.fail(lease, known, stages.seconds))

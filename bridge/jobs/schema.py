@@ -118,4 +118,5 @@ MIGRATIONS: tuple[str, ...] = (
         body TEXT NOT NULL
     );
     """,
+    "CREATE INDEX items_put_off ON items (not_before) WHERE not_before IS NOT NULL;",
 )

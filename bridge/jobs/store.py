@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -33,7 +33,7 @@ class Store:
 
     Attributes:
         boot_id: names this run of the bridge; leases of other boots are dead.
-        crashed: the boot before this one did not end cleanly.
+        crashed: the boot before this one did not end cleanly; `check` should say yes to it.
 
     Raises:
         StoreUnavailable: the file is locked, damaged, or of a newer version.
@@ -53,8 +53,6 @@ class Store:
                 self._reader = self._connect()
                 self._migrate()
                 self.crashed = self._begin_boot()
-                if self.crashed:
-                    self._check()
             except BaseException:
                 self._writer.close()
                 raise
@@ -108,6 +106,21 @@ class Store:
                 self._reader.close()
                 self._writer.close()
 
+    def check(self) -> None:
+        """Look for damage, which takes longer the more is stored; everybody else goes on meanwhile.
+
+        Raises:
+            StoreUnavailable: something is damaged.
+        """
+        with self._named(), closing(self._connect()) as connection:
+            problems = [row[0] for row in connection.execute("PRAGMA quick_check(3)") if row[0] != "ok"]
+            problems += [
+                f"a row of {row[0]} refers to nothing"
+                for row in connection.execute("PRAGMA foreign_key_check")
+            ]
+        if problems:
+            raise StoreUnavailable(f"{self._path} is damaged: {problems[0]}.", hint=_DAMAGED)
+
     def backup(self, target: Path) -> None:
         """Write a consistent copy to a file that does not exist yet; the store may be in use."""
         with self._read_lock, self._named():
@@ -141,14 +154,6 @@ class Store:
         self._writer.execute("INSERT INTO boots (boot_id, started_at) VALUES (?, ?)", (self.boot_id, now()))
         self._writer.execute("COMMIT")
         return unclean
-
-    def _check(self) -> None:
-        problems = [row[0] for row in self._writer.execute("PRAGMA quick_check(3)") if row[0] != "ok"]
-        problems += [
-            f"a row of {row[0]} refers to nothing" for row in self._writer.execute("PRAGMA foreign_key_check")
-        ]
-        if problems:
-            raise StoreUnavailable(f"{self._path} is damaged: {problems[0]}.", hint=_DAMAGED)
 
     @contextmanager
     def _named(self) -> Iterator[None]:

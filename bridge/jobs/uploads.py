@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -151,6 +153,26 @@ class Uploads:
         if not state.complete:
             raise UploadIncomplete(f"{state.name}: {state.offset} of {state.size or '?'} bytes have come.")
         return state
+
+    @contextmanager
+    def under_its_name(self, upload: str) -> Iterator[Path]:
+        """The file of a whole upload under the name that it had with the client, for as long as the block.
+
+        Raises:
+            UploadIncomplete: not all of it has come.
+            OutputError: the disk refused.
+        """
+        state = self.whole(upload)
+        with tempfile.TemporaryDirectory(dir=self.folder, prefix=f".{upload}-") as aside:
+            path = Path(aside) / state.name
+            try:
+                try:
+                    path.hardlink_to(self.path(upload))
+                except OSError:  # a disk without hard links
+                    shutil.copyfile(self.path(upload), path)
+            except OSError as error:
+                raise spool.named(error, self.folder) from error
+            yield path
 
     def discard(self, upload: str) -> None:
         """Forget an upload that no job names."""

@@ -60,15 +60,15 @@ class InferenceNetwork(nn.Module):
         decoder = network.generator
         normalise, *mapping = decoder.style
         self.size = network.size
-        self.encoder = nn.ModuleList(_EncoderStage(tuple(stage)) for _, stage in network.encoders())
-        self.lowest_to_style = _Linear(cast("EqualLinear", network.final_linear[0]))
+        self.encoder = nn.ModuleList(EncoderStage(tuple(stage)) for _, stage in network.encoders())
+        self.lowest_to_style = Linear(cast("EqualLinear", network.final_linear[0]))
         self.normalise = cast("PixelNorm", normalise)
-        self.mapping = nn.Sequential(*(_Linear(cast("EqualLinear", layer)) for layer in mapping))
+        self.mapping = nn.Sequential(*(Linear(cast("EqualLinear", layer)) for layer in mapping))
         self.register_buffer("constant", functional.pad(decoder.input.input, (1, 1, 1, 1)))
-        self.lowest = _Block(decoder.conv1)
-        self.lowest_rgb = _Rgb(decoder.to_rgb1)
+        self.lowest = Block(decoder.conv1)
+        self.lowest_rgb = Rgb(decoder.to_rgb1)
         self.levels = nn.ModuleList(
-            _Level(resolution, upsampling, plain, rgb)
+            Level(resolution, upsampling, plain, rgb)
             for resolution, upsampling, plain, rgb in decoder.levels()
         )
 
@@ -85,10 +85,10 @@ class InferenceNetwork(nn.Module):
         """
         on_cpu = torch.device(device).type == "cpu"
         # Weights in the memory format of the pictures, or they would be rearranged in every pass.
-        layout = torch.channels_last if on_cpu else torch.contiguous_format
+        layout = _memory_format(torch.device(device))
         self.to(device).to(memory_format=layout)  # type: ignore[call-overload]  # torch's stub lacks it
         for level in self.levels:
-            cast("_Level", level).settle(on_cpu=on_cpu)
+            cast("Level", level).settle(on_cpu=on_cpu)
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
@@ -98,7 +98,7 @@ class InferenceNetwork(nn.Module):
         return self._restore(x)
 
     def _restore(self, x: Tensor) -> Tensor:
-        x = x.contiguous(memory_format=_memory_format(x))
+        x = x.contiguous(memory_format=_memory_format(x.device))
         features = []
         for stage in self.encoder:
             x = stage(x)
@@ -113,7 +113,7 @@ class InferenceNetwork(nn.Module):
         return picture
 
 
-class _Linear(nn.Module):
+class Linear(nn.Module):
     """`EqualLinear` with its scales inside."""
 
     weight: Tensor
@@ -127,11 +127,12 @@ class _Linear(nn.Module):
         self.activated = layer.activated
 
     def forward(self, x: Tensor) -> Tensor:
+        """N x I -> N x O."""
         x = functional.linear(x, self.weight, self.bias)
         return functional.leaky_relu_(x, SLOPE) if self.activated else x
 
 
-class _EncoderStage(nn.Module):
+class EncoderStage(nn.Module):
     """Low-pass (but for the first stage), convolution, activation."""
 
     weight: Tensor
@@ -148,12 +149,13 @@ class _EncoderStage(nn.Module):
         self.stride = conv.stride
 
     def forward(self, x: Tensor) -> Tensor:
+        """N x I x H x W -> N x O x H / stride x W / stride."""
         if self.kernel is not None:
             x = low_pass(x, self.kernel, padding=2)
         return functional.leaky_relu_(functional.conv2d(x, self.weight, self.bias, stride=self.stride), SLOPE)
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """`StyledBlock`; writes where the next one wants to read, so that nothing is concatenated or padded."""
 
     energy: Tensor
@@ -164,16 +166,16 @@ class _Block(nn.Module):
         super().__init__()
         conv = block.conv
         weight = conv.weight[0] * conv.scale
-        self.modulation = _Linear(conv.modulation)
+        self.modulation = Linear(conv.modulation)
         self.register_buffer("energy", weight.square().sum(dim=(2, 3)))
         self.register_buffer("gain", block.noise.weight * GAIN)
         self.register_buffer("bias", (block.activate.bias * GAIN).view(-1, 1, 1))
         self.out_channels = len(self.bias)
-        self.conv: _Upsampling | _Plain
+        self.conv: Upsampling | Plain
         if conv.blur is not None:
-            self.conv = _Upsampling(weight * GAIN, conv.blur.kernel)
+            self.conv = Upsampling(weight * GAIN, conv.blur.kernel)
         else:
-            self.conv = _Plain(weight * GAIN)
+            self.conv = Plain(weight * GAIN)
         self.winograd: WinogradConv | None = None
 
     def forward(self, x: Tensor, latent: Tensor, feature: Tensor, out: Tensor) -> None:
@@ -197,7 +199,7 @@ class _Block(nn.Module):
         self.winograd(_height_width_channels(x), style[0], finish, out=_height_width_channels(convolved))
 
 
-class _Plain(nn.Module):
+class Plain(nn.Module):
     """3 x 3 convolution of a picture that brings its border of zeros."""
 
     weight: Tensor
@@ -207,10 +209,11 @@ class _Plain(nn.Module):
         self.register_buffer("weight", weight)
 
     def forward(self, x: Tensor) -> Tensor:
+        """N x I x (H + 2) x (W + 2) -> N x O x H x W."""
         return functional.conv2d(x, self.weight)
 
 
-class _Upsampling(nn.Module):
+class Upsampling(nn.Module):
     """3 x 3 transposed convolution with stride 2, then the low-pass; no border."""
 
     weight: Tensor
@@ -222,10 +225,11 @@ class _Upsampling(nn.Module):
         self.register_buffer("kernel", kernel.clone())
 
     def forward(self, x: Tensor) -> Tensor:
+        """N x I x H x W -> N x O x 2H x 2W."""
         return low_pass(functional.conv_transpose2d(x, self.weight, stride=2), self.kernel, padding=1)
 
 
-class _Rgb(nn.Module):
+class Rgb(nn.Module):
     """`ToRgb`; with three outputs, a weight for each sample is cheaper than scaling the input."""
 
     weight: Tensor
@@ -234,12 +238,13 @@ class _Rgb(nn.Module):
 
     def __init__(self, layer: ToRgb) -> None:
         super().__init__()
-        self.modulation = _Linear(layer.conv.modulation)
+        self.modulation = Linear(layer.conv.modulation)
         self.register_buffer("weight", layer.conv.weight[0] * layer.conv.scale)
         self.register_buffer("bias", layer.bias.flatten().clone())
         self.register_buffer("kernel", None if layer.upsample is None else layer.upsample.kernel.clone())
 
     def forward(self, x: Tensor, latent: Tensor, picture: Tensor | None) -> Tensor:
+        """N x I x H x W and the picture of half the sides -> the picture, N x 3 x H x W."""
         styles = self.modulation(latent)
         rgb = torch.cat(
             [
@@ -252,17 +257,18 @@ class _Rgb(nn.Module):
         return rgb.add_(upsample_by_two(picture, self.kernel))
 
 
-class _Level(nn.Module):
+class Level(nn.Module):
     """All layers of one resolution above the lowest."""
 
     def __init__(self, resolution: int, upsampling: StyledBlock, plain: StyledBlock, rgb: ToRgb) -> None:
         super().__init__()
         self.resolution = resolution
-        self.upsampling = _Block(upsampling)
-        self.plain = _Block(plain)
-        self.rgb = _Rgb(rgb)
+        self.upsampling = Block(upsampling)
+        self.plain = Block(plain)
+        self.rgb = Rgb(rgb)
 
     def settle(self, *, on_cpu: bool) -> None:
+        """Keep the weights in the forms that are fast there."""
         weight = self.plain.conv.weight
         pays = self.resolution >= WINOGRAD_MIN_RESOLUTION and weight.shape[1] >= WINOGRAD_MIN_CHANNELS
         if not (on_cpu and pays):
@@ -271,6 +277,7 @@ class _Level(nn.Module):
             self.plain.winograd = WinogradConv(weight)
 
     def forward(self, x: Tensor, latent: Tensor, feature: Tensor, picture: Tensor) -> tuple[Tensor, Tensor]:
+        """What the next level wants: the features and the picture of this one."""
         bordered = _canvas(feature, self.upsampling.out_channels, border=1)
         self.upsampling(x, latent, feature, out=bordered[:, :, 1:-1, 1:-1])
         out = _canvas(feature, self.plain.out_channels, border=0)
@@ -278,8 +285,9 @@ class _Level(nn.Module):
         return out, self.rgb(out, latent, picture)
 
 
-def _memory_format(x: Tensor) -> torch.memory_format:
-    return torch.channels_last if x.device.type == "cpu" else torch.contiguous_format
+def _memory_format(device: torch.device) -> torch.memory_format:
+    """Channels last is what AVX and tensor cores work on; Metal's kernels want planes."""
+    return torch.contiguous_format if device.type == "mps" else torch.channels_last
 
 
 def _canvas(feature: Tensor, channels: int, *, border: int) -> Tensor:
@@ -289,7 +297,7 @@ def _canvas(feature: Tensor, channels: int, *, border: int) -> Tensor:
         (batch, channels, height + 2 * border, width + 2 * border),
         dtype=feature.dtype,
         device=feature.device,
-        memory_format=_memory_format(feature),
+        memory_format=_memory_format(feature.device),
     )
     if border:
         for edge in (canvas[:, :, :border], canvas[:, :, -border:]):

@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from bridge.network import checkpoint
+from bridge.network.engines import KINDS, TORCH, Restorer
 from bridge.network.form import TensorForm
-from bridge.network.inference import InferenceNetwork, fold
 from bridge.network.onnx import OnnxGraph
-
-
-class Restorer(Protocol):
-    """The mathematics of one checkpoint, on one device at a time; `fold` and `OnnxGraph` make them."""
-
-    size: int
-
-    @property
-    def bytes(self) -> int:
-        """Memory of the weights."""
-
-    def settle(self, device: torch.device | str) -> object:
-        """Move there, in place."""
-
-    def __call__(self, x: Tensor, /) -> Tensor:
-        """N x 3 x size x size float32, RGB, in the checkpoint's own form -> the same layout."""
 
 
 class Network:
@@ -70,7 +53,13 @@ class Network:
 
 
 def open_network(
-    path: Path, *, sha256: str | None = None, size: int | None = None, form: TensorForm | None = None
+    path: Path,
+    *,
+    sha256: str | None = None,
+    size: int | None = None,
+    form: TensorForm | None = None,
+    engine: str = TORCH,
+    cache: Path | None = None,
 ) -> Network:
     """Verify a checkpoint and open it on the CPU, by its content and not by its name.
 
@@ -79,15 +68,20 @@ def open_network(
         sha256: hexadecimal digest that the file must have; None: unknown.
         size: bytes that the file must have; None: unknown.
         form: what the network takes and gives; None: as the published GPEN-BFR.
+        engine: what runs it, one of `KINDS`. An ONNX file is run by ONNX Runtime whatever this says.
+        cache: folder where an engine may keep what it builds; None: nowhere.
 
     Raises:
         CheckpointError, or one of its kinds: the file cannot be used; see `checkpoint.load`.
-        ExtraMissing: an ONNX file, but no ONNX Runtime.
+        ExtraMissing: the engine's extra is not installed.
+        DeviceUnavailable: the engine lacks the device that it is for.
     """
+    kind = KINDS[engine]
     checkpoint.verify(path, sha256=sha256, size=size)
-    restorer: InferenceNetwork | OnnxGraph
+    restorer: Restorer
     if checkpoint.kind_of(path) == "onnx":
-        restorer = OnnxGraph(path)
+        restorer = OnnxGraph(path, provider=kind.provider, cache=cache)
     else:
-        restorer = fold(checkpoint.assemble(checkpoint.read_state_dict(path)))
+        kind.require()
+        restorer = kind.make(checkpoint.assemble(checkpoint.read_state_dict(path)), cache)
     return Network(restorer, form or TensorForm())

@@ -112,6 +112,8 @@ class Capabilities(Answer):
     version: str
     protocol: int
     device: str | None
+    engines: dict[str, str]
+    """What runs each checkpoint that was used since the start."""
     checkpoints: tuple[CheckpointState, ...]
     presets: tuple[Preset, ...]
     modes: tuple[str, ...]
@@ -167,19 +169,21 @@ class CheckpointRequest(Question):
     Attributes:
         download: a known checkpoint's name.
         file: name of a file in the exchange folder.
+        upload: a complete upload, known by the name that its file had.
         name: what an imported file of one's own shall be called.
         accept_licence: the owner read the terms and agrees.
     """
 
     download: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     file: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    upload: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     name: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     accept_licence: bool = False
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        if (self.download is None) == (self.file is None):
-            raise ValueError("give either `download` or `file`")
+    def _one_of_three(self) -> Self:
+        if sum(one is not None for one in (self.download, self.file, self.upload)) != 1:
+            raise ValueError("give one of `download`, `file` and `upload`")
         return self
 
 

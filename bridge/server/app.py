@@ -158,7 +158,9 @@ def _build_queue(app: web.Application, settings: Settings, places: Places, steps
         metrics.observe(seconds, faces=restored, outcome=outcome)
 
     crew = Crew(
-        *(queue, journal, outputs, sources, pace, app[READINESS].tools, log, observe, settled), steps=steps
+        *(queue, journal, outputs, sources, pace, app[READINESS].tools, log, observe, settled),
+        check=store.check if store.crashed else lambda: None,
+        steps=steps,
     )
     limits = Limits(settings.job_workers, settings.job_megapixels, settings.min_free_bytes)
     runner = Runner(crew, limits)
@@ -185,12 +187,15 @@ def open_parts(settings: Settings, places: Places) -> Parts:
     from bridge.checkpoints import AUTO, Checkpoints
     from bridge.engine.device import choose
     from bridge.engine.engine import Engine
+    from bridge.engine.selection import Selection, engines_for
     from bridge.faces.detect import Detector
 
     detector = Detector()
     library = Checkpoints(bundled("weights"), places.weights)
     device = choose(settings.device, settings.threads)
-    engine = Engine(library.open, device)
+    engines = engines_for(settings.engine, settings.device, device)
+    selection = Selection(library, device, engines, places.engines_file)
+    engine = Engine(selection.open, device, reference=selection.reference)
     tools = Tools(
         detector,
         engine,
@@ -203,6 +208,7 @@ def open_parts(settings: Settings, places: Places) -> Parts:
         tools,
         library,
         device.title,
+        selection.chosen.copy,
         self_test=lambda: engine.warm_up(library.pick(AUTO, TYPICAL_FACE).name),
         close=engine.close,
     )

@@ -27,7 +27,11 @@ from bridge.errors import (
     LicenceNotAccepted,
     NotReady,
     OutputError,
+    StoreUnavailable,
+    UploadIncomplete,
+    UploadUnknown,
 )
+from bridge.jobs.uploads import Uploads
 from bridge.protocol.service import (
     CheckpointList,
     CheckpointRequest,
@@ -39,6 +43,7 @@ from bridge.protocol.service import (
 from bridge.server.log import LOG, Log
 from bridge.server.parts import READINESS
 from bridge.server.route import PLACES, Access, Route, answer
+from bridge.server.uploads import UPLOADS
 
 if TYPE_CHECKING:
     from bridge.checkpoints import Checkpoints, Progress
@@ -143,7 +148,17 @@ async def add_checkpoint(request: web.Request) -> web.StreamResponse:
         path = await asyncio.to_thread(exchanged, request.app[PLACES].exchange, asked.file)
         await asyncio.to_thread(checkpoints.import_file, path, asked.accept_licence, asked.name)
         request.app[LOG].logger.info("imported", file=asked.file)
+    elif asked.upload is not None:
+        await asyncio.to_thread(_import_upload, request.app[UPLOADS], checkpoints, asked.upload, asked)
+        request.app[LOG].logger.info("imported", upload=asked.upload)
     return answer(await asyncio.to_thread(states, checkpoints, request.app[TRANSFERS].of), 202)
+
+
+def _import_upload(uploads: Uploads, checkpoints: Checkpoints, upload: str, asked: CheckpointRequest) -> None:
+    """What was refused stays, so that it can be asked for again with consent or a name."""
+    with uploads.under_its_name(upload) as path:
+        checkpoints.import_file(path, asked.accept_licence, asked.name)
+    uploads.discard(upload)
 
 
 def exchanged(folder: Path, name: str) -> Path:
@@ -184,6 +199,9 @@ ROUTES = (
             CheckpointTruncated,
             CheckpointUnsafe,
             OutputError,
+            UploadUnknown,
+            UploadIncomplete,
+            StoreUnavailable,
         ),
     ),
 )

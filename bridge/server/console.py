@@ -1,7 +1,8 @@
 """The console: the page at / and its plain files. They hold no data, so they need no token.
 
 All files are read once, when the application is built: what is not among them does not exist, and no
-path of a request ever reaches the disk.
+path of a request ever reaches the disk. They lie under an address that holds their version, so that a
+browser keeps them for good: only the page itself is asked for again, and an update shows at once.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from bridge.errors import NotFound
 from bridge.server.route import Access, Route
 
 MEDIA_TYPES = {
-    ".html": "text/html",
     ".js": "text/javascript",
     ".css": "text/css",
     ".svg": "image/svg+xml",
     ".jpg": "image/jpeg",
 }
 FOLDER = Path(__file__).parents[1] / "console"
+MODULES = "<!-- modules -->"
+"""Where index.html has the list of all modules."""
 
 
 @dataclass(frozen=True)
@@ -31,30 +33,48 @@ class Asset:
 
     body: bytes
     media_type: str
-    etag: str
 
 
 class Assets:
-    """The files of one folder and of the folders in it, by (folder, name)."""
+    """The page, and the files of the folders beside it, by (folder, name).
+
+    Attributes:
+        version: of all files together; another one after any change.
+        page: index.html with the version in its addresses, and with every module named, so that a
+            browser fetches them side by side instead of finding them one behind the other.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._assets = {
-            ("" if path.parent == folder else path.parent.name, path.name): _read(path)
-            for pattern in ("*", "*/*")
-            for path in folder.glob(pattern)
+            (path.parent.name, path.name): Asset(path.read_bytes(), MEDIA_TYPES[path.suffix])
+            for path in sorted(folder.glob("*/*"))
             if path.suffix in MEDIA_TYPES
         }
+        index = (folder / "index.html").read_text(encoding="utf-8")
+        digest = hashlib.sha256(index.encode())
+        for (kind, name), asset in self._assets.items():
+            digest.update(f"{kind}/{name} {len(asset.body)} ".encode() + asset.body)
+        self.version = digest.hexdigest()[:16]
+        self.page = self._page(index).encode()
 
-    def get(self, folder: str, name: str) -> Asset:
+    def get(self, version: str, folder: str, name: str) -> Asset:
         """One file.
 
         Raises:
-            NotFound: the console has no such file.
+            NotFound: the console has no such file, or no longer.
         """
-        try:
-            return self._assets[folder, name]
-        except KeyError as error:
-            raise NotFound("The console has no such file.") from error
+        asset = self._assets.get((folder, name))
+        if version != self.version or asset is None:
+            raise NotFound("The console has no such file.")
+        return asset
+
+    def _page(self, index: str) -> str:
+        modules = "\n".join(
+            f'    <link rel="modulepreload" fetchpriority="low" href="/console/{folder}/{name}" />'
+            for folder, name in self._assets
+            if name.endswith(".js") and f"/console/{folder}/{name}" not in index
+        )
+        return index.replace(MODULES, modules.strip()).replace("/console/", f"/console/{self.version}/")
 
 
 ASSETS = web.AppKey("assets", Assets)
@@ -62,12 +82,19 @@ ASSETS = web.AppKey("assets", Assets)
 
 async def console_page(request: web.Request) -> web.StreamResponse:
     """The console."""
-    return _send(request, request.app[ASSETS].get("", "index.html"))
+    assets = request.app[ASSETS]
+    headers = {**_headers(request), "Cache-Control": "no-cache", "ETag": f'"{assets.version}"'}
+    if request.headers.get("If-None-Match") == headers["ETag"]:
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=assets.page, content_type="text/html", charset="utf-8", headers=headers)
 
 
 async def console_file(request: web.Request) -> web.StreamResponse:
     """A script, style sheet or picture of the console."""
-    return _send(request, request.app[ASSETS].get(request.match_info["folder"], request.match_info["file"]))
+    asset = request.app[ASSETS].get(*(request.match_info[part] for part in ("version", "folder", "file")))
+    headers = {**_headers(request), "Cache-Control": "max-age=31536000, immutable"}
+    charset = "utf-8" if asset.media_type.startswith("text/") else None
+    return web.Response(body=asset.body, content_type=asset.media_type, charset=charset, headers=headers)
 
 
 def policy(host: str) -> str:
@@ -90,29 +117,18 @@ def policy(host: str) -> str:
     )
 
 
-def _send(request: web.Request, asset: Asset) -> web.Response:
-    headers = {
-        "Cache-Control": "no-cache",  # kept, but asked for again: an update shows at once
-        "ETag": asset.etag,
+def _headers(request: web.Request) -> dict[str, str]:
+    return {
         "Content-Security-Policy": policy(request.headers["Host"].lower()),
         "Cross-Origin-Opener-Policy": "same-origin",
     }
-    if request.headers.get("If-None-Match") == asset.etag:
-        return web.Response(status=304, headers=headers)
-    charset = "utf-8" if asset.media_type.startswith("text/") else None
-    return web.Response(body=asset.body, content_type=asset.media_type, charset=charset, headers=headers)
-
-
-def _read(path: Path) -> Asset:
-    body = path.read_bytes()
-    return Asset(body, MEDIA_TYPES[path.suffix], f'"{hashlib.sha256(body).hexdigest()[:20]}"')
 
 
 ROUTES = (
     Route("GET", "/", console_page, access=Access.open, gives="text/html"),
     Route(
         "GET",
-        "/console/{folder}/{file}",
+        "/console/{version}/{folder}/{file}",
         console_file,
         access=Access.open,
         gives="text/javascript",

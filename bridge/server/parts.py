@@ -27,6 +27,7 @@ class Parts:
 
     Attributes:
         device: its name, for people.
+        engines: tells which engine runs each checkpoint that was opened so far.
         self_test: raises what is wrong; takes seconds.
         close: ends the engine's thread and frees the device.
     """
@@ -34,6 +35,7 @@ class Parts:
     tools: Tools
     checkpoints: Checkpoints
     device: str
+    engines: Callable[[], dict[str, str]]
     self_test: Callable[[], None]
     close: Callable[[], None]
 

@@ -78,6 +78,7 @@ async def capabilities(request: web.Request) -> web.StreamResponse:
             version=__version__,
             protocol=PROTOCOL,
             device=parts.device if parts else None,
+            engines=parts.engines() if parts else {},
             checkpoints=known,
             presets=await asyncio.to_thread(request.app[PRESETS].all),
             modes=tuple(Mode),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from bridge.client import Client
 from bridge.client.connection import Connection
 from bridge.config import Places
 from bridge.errors import BridgeUnreachable, CommandRunning
+from bridge.jobs import spool
 from tests.server.conftest import OWNER, Bridge, Samples, Start, samples, start
 
 __all__ = ["samples", "start"]  # fixtures of the server's tests, used here too
@@ -321,6 +323,51 @@ async def test_watch_outlives_a_drive_that_goes_away_and_a_lost_bridge(
         (hot.folder / "second.png").write_bytes(samples.png)
         await until(hot, "second")
     assert sorted(path.name for path in found(hot)) == ["first-GPEN.png", "second-GPEN.png"]
+
+
+async def test_a_drive_that_goes_away_while_a_result_appears(
+    bridge: Bridge, samples: Samples, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the result's name and the end of its part: nobody can clean up on a drive that is away."""
+    hot, away = hot_folder(tmp_path), tmp_path / "away"
+    real, gone = spool.sync_folder, threading.Event()
+
+    def sync_folder(path: Path) -> None:
+        if path == hot.results and list(path.glob("*-GPEN.png")) and not gone.is_set():
+            hot.folder.rename(away)
+            gone.set()
+        real(path)
+
+    monkeypatch.setattr(spool, "sync_folder", sync_folder)
+    (hot.folder / "first.png").write_bytes(samples.png)
+    async with watching(hot):
+        async with asyncio.timeout(30):
+            await asyncio.to_thread(gone.wait)
+            await asyncio.sleep(0.3)
+            assert not hot.folder.exists()  # where a drive belongs, nothing is made in its place
+            away.rename(hot.folder)
+            while not hot.told:
+                await asyncio.sleep(0.02)
+    assert [path.name for path in found(hot)] == ["first-GPEN.png"]
+    assert (hot.told, hot.failed) == (1, 0)
+
+
+async def test_what_a_killed_fetch_left_is_swept_and_nothing_else(
+    bridge: Bridge, samples: Samples, tmp_path: Path, quick: None
+) -> None:
+    hot = hot_folder(tmp_path)
+    (hot.folder / "first.png").write_bytes(samples.png)
+    async with watching(hot):
+        await until(hot, "first")
+    async with Client(bridge.url, OWNER) as client:
+        (job,) = (await client.jobs()).jobs
+    others = spool.part_of(hot.results, "0123456789abcdef-00c0ffee")
+    for part in (spool.part_of(hot.results, f"{job.job}-00c0ffee"), others):
+        part.write_bytes(b"half a pict")
+    (hot.folder / "second.png").write_bytes(samples.png)
+    async with watching(hot_folder(tmp_path)):
+        await until(hot, "second")
+    assert sorted(path.name for path in found(hot)) == [others.name, "first-GPEN.png", "second-GPEN.png"]
 
 
 def test_a_file_that_rests_is_told_once_by_its_name_size_and_time(tmp_path: Path) -> None:

@@ -128,6 +128,39 @@ def test_doctor_finds_what_is_there_and_what_is_missing(type_: Type, installed: 
     assert all(wrong.values())
 
 
+def test_bench_tries_every_engine_and_doctor_tells_what_it_found(
+    type_: Type, installed: None, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ncnn")
+    monkeypatch.setenv("GPEN_ENGINE", "auto")
+
+    def doctors_word() -> str:
+        findings = type_("doctor", "--json").json["findings"]
+        return str(next(finding["detail"] for finding in findings if finding["subject"] == "engine"))
+
+    assert "tiny: tried at its first use" in doctors_word()
+    told = type_("bench", "tiny", "--json").json["checkpoints"]["tiny"]
+    trials = {trial["engine"]: trial for trial in told["trials"]}
+    assert trials.keys() == {"torch", "ncnn", "onnx"}
+    assert all(trial["seconds"] > 0 and trial["difference"] < 1e-3 for trial in trials.values())
+    assert told["chosen"] in trials
+    word = doctors_word()
+    assert f"tiny: {told['chosen']} " in word
+    assert all(engine in word for engine in trials)
+    assert (home / "engines.json").exists()
+    shown = type_("bench", "tiny").out
+    assert "serves" in shown
+
+
+def test_an_engine_that_is_not_there_is_named(
+    type_: Type, installed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GPEN_ENGINE", "ncnn-vulkan")
+    monkeypatch.setitem(sys.modules, "ncnn", None)
+    said = type_("bench", "tiny", "--json")
+    assert (said.status, said.json["error"]["code"]) == (1, "extra_missing")
+
+
 def test_broken_settings_are_named(type_: Type, home: Path) -> None:
     home.mkdir()
     (home / "settings.toml").write_text("port = 'many'")

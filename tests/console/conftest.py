@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,13 +27,15 @@ class Served:
     """A bridge as a process, which can be stopped and started again on the same port."""
 
     home: Path
+    seconds: float = 0.0
+    """What a restoration takes."""
     url: str = ""
     console: str = ""
     process: subprocess.Popen[str] | None = field(default=None, repr=False)
 
     def start(self, port: int = 0) -> None:
         self.process = subprocess.Popen(  # noqa: S603 - our own module, by its own interpreter
-            [sys.executable, "-m", "tests.server.standalone", str(port), "0"],
+            [sys.executable, "-m", "tests.server.standalone", str(port), str(self.seconds)],
             cwd=ROOT,
             env={**os.environ, "GPEN_HOME": str(self.home)},
             stdout=subprocess.PIPE,
@@ -49,17 +52,31 @@ class Served:
         self.process.wait(30)
         self.process.stdout.close()
 
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """One request of the owner."""
+    def ask(self, method: str, path: str, body: Any = None, file: str = "anna.tif") -> Any:
+        """One request of the owner; `file`: the name of a body that is bytes."""
         token = json.loads((self.home / "bridge.json").read_text())["token"]
         data = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
         kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": kind}
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": kind, "GPEN-File-Name": file}
         asked = urllib.request.Request(  # noqa: S310 - our own bridge
             self.url + path, data if method == "POST" else None, headers, method=method
         )
         with urllib.request.urlopen(asked) as response:  # noqa: S310 - as above
-            return json.loads(response.read())
+            return json.loads(response.read() or b"null")
+
+    def batch(self, photo: bytes, name: str, count: int = 1) -> str:
+        """A job of `count` times the same photo; its id."""
+        upload = self.ask("POST", "/v1/uploads", photo)["upload"]
+        items = [{"ref": str(n), "source": {"upload": upload}} for n in range(count)]
+        return str(self.ask("POST", "/v1/jobs", {"client": "test", "name": name, "items": items})["job"])
+
+    def finished(self, job: str) -> None:
+        """Wait until nothing of a job is left to do."""
+        for _ in range(600):
+            if self.ask("GET", f"/v1/jobs/{job}")["state"] == "finished":
+                return
+            time.sleep(0.05)
+        raise AssertionError("the batch did not come to its end")
 
 
 @pytest.fixture(scope="module")

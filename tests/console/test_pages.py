@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,6 @@ import pytest
 from tests.console.conftest import Served
 
 PAGES = ("try", "queue", "review", "presets", "system", "guide")
-
-
-def batch(served: Served, photo: Path, name: str, count: int) -> str:
-    upload = served.ask("POST", "/v1/uploads", photo.read_bytes())["upload"]
-    items = [{"ref": str(n), "source": {"upload": upload}} for n in range(count)]
-    return str(served.ask("POST", "/v1/jobs", {"client": "test", "name": name, "items": items})["job"])
-
-
-def finished(served: Served, job: str) -> None:
-    for _ in range(300):
-        if served.ask("GET", f"/v1/jobs/{job}")["state"] == "finished":
-            return
-        time.sleep(0.05)
-    raise AssertionError("the batch did not come to its end")
 
 
 def test_a_wrong_code_is_refused_and_said(browser: Any, served: Served) -> None:
@@ -68,9 +53,9 @@ def test_a_tiff_is_tried_compared_and_downloaded(page: Any, served: Served, phot
 
 def test_a_batch_is_shown_live_and_reviewed_by_keys(page: Any, served: Served, photo: Path) -> None:
     page.goto(f"{served.url}/#/queue")
-    job = batch(served, photo, "Wedding", 3)
+    job = served.batch(photo.read_bytes(), "Wedding", 3)
     page.get_by_text("Wedding").first.wait_for()
-    finished(served, job)
+    served.finished(job)
     page.get_by_text("3 of 3").wait_for()
     page.locator(".list-row img.thumb").first.wait_for()
     page.goto(f"{served.url}/#/review")
@@ -89,7 +74,7 @@ def test_a_batch_is_shown_live_and_reviewed_by_keys(page: Any, served: Served, p
 
 
 def test_ten_thousand_items_are_a_short_list(page: Any, served: Served, photo: Path) -> None:
-    job = batch(served, photo, "Archive", 10_000)
+    job = served.batch(photo.read_bytes(), "Archive", 10_000)
     page.goto(f"{served.url}/#/queue")
     page.get_by_role("button", name=re.compile("Archive")).click()
     page.locator(".list-row strong").first.wait_for()
@@ -135,10 +120,16 @@ def test_system_pairs_and_revokes(page: Any, served: Served) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
-def test_every_page_is_accessible_and_fits(page: Any, served: Served, theme: str, width: int) -> None:
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_page_is_accessible_and_fits(
+    page: Any, served: Served, theme: str, width: int, language: str
+) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page.set_viewport_size({"width": width, "height": 844})
     page.emulate_media(color_scheme=theme)
+    page.evaluate(f"localStorage.setItem('gpen.language', '{language}')")
+    page.reload()
+    page.locator(f"html[lang|={language}]").wait_for()
     for name in PAGES:
         page.goto(f"{served.url}/#/{name}")
         page.wait_for_timeout(400)
@@ -167,14 +158,21 @@ def test_it_is_light(page: Any) -> None:
     assert 50_000 < weight < 250_000
 
 
-def test_it_comes_back_after_a_restart_and_misses_nothing(page: Any, served: Served, photo: Path) -> None:
-    page.goto(f"{served.url}/#/queue")
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_outlives_a_restart_and_misses_nothing(
+    page: Any, served: Served, photo: Path, name: str
+) -> None:
+    page.goto(f"{served.url}/#/{name}")
     page.locator(".live.live").wait_for()
+    page.locator(f"main.{name} > *").first.wait_for()
     port = int(served.url.rsplit(":", 1)[1])
     served.stop()
     page.locator(".live.lost").wait_for()
     served.start(port)
-    job = batch(served, photo, "After the restart", 1)
+    job = served.batch(photo.read_bytes(), f"After {name}")
     page.locator(".live.live").wait_for()
-    page.get_by_text("After the restart").first.wait_for()
-    finished(served, job)
+    served.finished(job)
+    page.locator(f"main.{name} .notice.bad").wait_for(state="detached")
+    page.goto(f"{served.url}/#/queue")
+    page.get_by_text(f"After {name}").first.wait_for()
+    page.get_by_text("1 of 1").first.wait_for()

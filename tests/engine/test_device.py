@@ -49,6 +49,15 @@ def test_auto_prefers_cuda() -> None:
     assert choose("cuda:1").title == "GPU number 1"
 
 
+@pytest.mark.usefixtures("two_gpus")
+def test_the_driver_is_part_of_what_numbers_depend_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda name: (9, 0))
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91000)
+    assert choose("cuda:1").driver == "CUDA 13.0, cuDNN 91000, (9, 0)"
+    assert choose("cpu").driver == ""
+
+
 @pytest.mark.usefixtures("a_mac")
 def test_auto_takes_mps_on_a_mac() -> None:
     chosen = choose("auto")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -56,6 +57,25 @@ def test_a_damaged_store_is_named(tmp_path: Path) -> None:
     (tmp_path / "jobs.sqlite").write_bytes(b"this is no database at all, " * 100)
     with pytest.raises(StoreUnavailable, match="damaged"):
         Store(tmp_path / "jobs.sqlite")
+
+
+def test_damage_inside_is_found_without_keeping_anybody_waiting(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite"
+    room = Room(tmp_path)
+    job = room.submit(500)
+    room.store.check()
+    room.store.close()
+    with contextlib.closing(sqlite3.connect(path)) as store:
+        (page,) = store.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'items_ref'").fetchone()
+        (size,) = store.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\x5a" * size)
+    again = Room(tmp_path)
+    assert again.views.job(job).counts.total == 500
+    with pytest.raises(StoreUnavailable, match="damaged"):
+        again.store.check()
+    again.store.close()
 
 
 def test_a_newer_store_is_left_alone(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from weights.recipe.batches import batch, batches
 from weights.recipe.crops import Crops
 from weights.recipe.export import export
 from weights.recipe.losses import Weights, charbonnier, frequency, gradient, total
+from weights.recipe.patches import on_patches
 from weights.recipe.train import Plan, Run, fresh, train
 
 SMALL = Plan(channels=(8, 8, 8, 8), style_dim=16, mlp_depth=2, steps=12, batch=2, warm_up=2)
@@ -66,6 +68,44 @@ def test_training_lowers_the_loss(faces: Crops) -> None:
     degraded, wanted = batch(faces, 4, seed=0, step=0)
     losses = [run.learn(degraded, wanted) for _ in range(12)]
     assert losses[-1] < losses[0]
+
+
+def test_patches_are_pieces_of_faces(faces: Crops) -> None:
+    clean = [index for index in range(60) if torch.equal(*batch(faces, 1, seed=3, step=index, patch=8))]
+    assert clean
+    _, piece = batch(faces, 1, seed=3, step=clean[0], patch=8)
+    assert piece.shape == (1, 3, 8, 8)
+    whole = np.concatenate([faces.pixels, faces.pixels[:, :, :, ::-1]], axis=1).reshape(-1, 32, 32, 3)
+    windows = np.lib.stride_tricks.sliding_window_view(whole, (8, 8), axis=(1, 2))
+    wanted = np.rint((piece[0].numpy() + 1) * 127.5)
+    assert (np.abs(windows - wanted).max(axis=(-3, -2, -1)) == 0).any()
+
+
+@pytest.mark.parametrize("side", [8, 16])
+def test_a_patch_is_answered_as_the_face_around_it_would_be(side: int) -> None:
+    torch.manual_seed(1)
+    network = fresh(SMALL)
+    flat = torch.full((1, 3, 32, 32), 0.25)
+    with torch.no_grad():
+        network.generator.input.input.copy_(network.generator.input.input.mean(dim=(2, 3), keepdim=True))
+        whole, piece = network(flat), on_patches(network, flat[..., :side, :side])
+    assert piece.shape == (1, 3, side, side)
+    # Borders of zeros reach further in a patch: the first pixel has both neighbours' borders alike.
+    torch.testing.assert_close(piece[..., 0, 0], whole[..., 0, 0], atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("side", [4, 12, 32, 64])
+def test_a_patch_of_another_side_is_refused(side: int) -> None:
+    with pytest.raises(ValueError, match="does not suit"):
+        on_patches(fresh(SMALL), torch.zeros(1, 3, side, side))
+
+
+def test_training_on_patches_lowers_the_loss_and_reaches_every_weight(faces: Crops) -> None:
+    run = Run(replace(SMALL, patch=8), CPU)
+    degraded, wanted = batch(faces, 4, seed=0, step=0, patch=8)
+    losses = [run.learn(degraded, wanted) for _ in range(12)]
+    assert losses[-1] < losses[0]
+    assert all(weight.grad is not None for weight in run.network.parameters())
 
 
 def test_a_run_that_was_cut_goes_on_as_if_it_had_not_been(faces: Crops, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ OPEN = {
     ("POST", "/v1/pair"),
     ("GET", "/v1/events"),
     ("GET", "/"),
-    ("GET", "/console/folder/file"),
+    ("GET", "/console/version/folder/file"),
 }
 """Design.md section 3, "Who may": the only addresses that take no token, one of them only at first."""
 
@@ -213,6 +213,15 @@ async def test_the_first_check_that_fails_names_itself(
             assert told == case.refusal, (case, reply.body)
         else:
             assert told not in REFUSALS, (case, reply.body)
+
+
+def test_no_address_is_open_that_the_design_does_not_name() -> None:
+    found = {
+        (method, path)
+        for method, path, operation in _operations()
+        if operation["x-access"] in ("open", "handshake")
+    }
+    assert found == OPEN
 
 
 async def test_no_address_takes_a_method_that_is_not_described(attack: Attack) -> None:

@@ -113,7 +113,7 @@ class FakeParts:
             min_score=settings.min_score,
             max_megapixels=settings.max_megapixels,
         )
-        return Parts(tools, self.checkpoints, "a fake device", self._self_test, self._close)
+        return Parts(tools, self.checkpoints, "a fake device", dict, self._self_test, self._close)
 
     def _self_test(self) -> None:
         if self.self_test_failure is not None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,7 @@ import pytest
 
 from bridge.errors import DownloadFailed, InvalidRequest
 from bridge.server.checkpoints import exchanged
+from tests.checkpoints.house import pth
 from tests.server.conftest import Bridge
 
 OFFICIAL = "gpen-bfr-512"
@@ -90,7 +94,55 @@ async def test_a_foreign_file_is_named_and_not_kept(bridge: Bridge) -> None:
     assert "mine" not in {entry.name for entry in bridge.fakes.checkpoints.entries()}
 
 
-@pytest.mark.parametrize("body", [{}, {"download": "a", "file": "b"}, {"download": ""}, {"url": "http://x"}])
+async def sent(bridge: Bridge, name: str, content: bytes) -> str:
+    headers = {"Content-Type": "application/octet-stream", "GPEN-File-Name": name}
+    return str((await bridge("POST", "/v1/uploads", headers=headers, data=content)).json["upload"])
+
+
+async def test_an_upload_is_imported_after_its_terms_were_seen(bridge: Bridge, tmp_path: Path) -> None:
+    content = pth(tmp_path / "small.pth").read_bytes()
+    upload = await sent(bridge, "Studio%20Net.pth", content)
+    asked = {"upload": upload}
+    refused = await bridge("POST", "/v1/checkpoints", json=asked)
+    assert refused.code == "licence_not_accepted"
+    assert "You brought this file yourself" in refused.json["detail"]
+    assert (await bridge("GET", f"/v1/uploads/{upload}")).json["complete"]
+    done = await bridge("POST", "/v1/checkpoints", json={**asked, "accept_licence": True})
+    assert done.status == 202
+    state = await state_of(bridge, "studio-net")
+    assert state["installed"]
+    assert state["sha256"] == hashlib.sha256(content).hexdigest()
+    assert (await bridge("GET", f"/v1/uploads/{upload}")).code == "upload_unknown"
+    assert not list(bridge.places.uploads.iterdir())
+
+
+async def test_an_upload_is_checked_as_a_file_is(bridge: Bridge) -> None:
+    for name, content, code in (
+        ("mine.pth", b"not a checkpoint", "checkpoint_invalid"),
+        ("GPEN-BFR-512.pth", b"PK\x03\x04", "checkpoint_truncated"),
+        ("mine.pth", pickle.dumps({"g_ema": os.system}), "checkpoint_unsafe"),
+    ):
+        upload = await sent(bridge, name, content)
+        reply = await bridge("POST", "/v1/checkpoints", json={"upload": upload, "accept_licence": True})
+        assert reply.code == code, name
+        assert name in reply.json["detail"]
+    assert not [path for path in bridge.places.uploads.iterdir() if path.is_dir()]
+
+
+async def test_half_an_upload_is_not_imported(bridge: Bridge) -> None:
+    headers = {"Content-Type": "application/octet-stream", "Upload-Length": "10"}
+    upload = (await bridge("POST", "/v1/uploads", headers=headers)).json["upload"]
+    body = {"accept_licence": True}
+    assert (
+        await bridge("POST", "/v1/checkpoints", json={**body, "upload": upload})
+    ).code == "upload_incomplete"
+    assert (await bridge("POST", "/v1/checkpoints", json={**body, "upload": "../x"})).code == "upload_unknown"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"download": "a", "file": "b"}, {"file": "a", "upload": "b"}, {"download": ""}, {"url": "http://x"}],
+)
 async def test_it_takes_one_thing(bridge: Bridge, body: dict[str, str]) -> None:
     assert (await bridge("POST", "/v1/checkpoints", json=body)).code == "invalid_request"
 

@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
-from bridge.server.console import FOLDER, policy
-from tests.server.conftest import Bridge
+from bridge.server.console import FOLDER, Assets, policy
+from tests.server.conftest import Bridge, Reply
+
+
+def base(page: Reply) -> str:
+    """Where the files of this page lie."""
+    found = re.search(rb'src="(/console/[0-9a-f]{16})/app/main.js"', page.body)
+    assert found
+    return found[1].decode()
 
 
 async def test_the_page_and_its_files_come_with_the_policy(bridge: Bridge) -> None:
@@ -11,16 +20,42 @@ async def test_the_page_and_its_files_come_with_the_policy(bridge: Bridge) -> No
     assert page.status == 200
     assert page.headers["Content-Security-Policy"] == policy(f"127.0.0.1:{bridge.port}")
     assert b"<script>" not in page.body
-    script = await bridge("GET", "/console/app/main.js", token=None)
+    script = await bridge("GET", f"{base(page)}/app/main.js", token=None)
     assert script.headers["Content-Type"].startswith("text/javascript")
-    again = await bridge(
-        "GET", "/console/app/main.js", token=None, headers={"If-None-Match": script.headers["ETag"]}
-    )
+    assert script.headers["Content-Security-Policy"] == page.headers["Content-Security-Policy"]
+
+
+async def test_files_are_kept_for_good_and_the_page_is_asked_for_again(bridge: Bridge) -> None:
+    page = await bridge("GET", "/", token=None)
+    assert page.headers["Cache-Control"] == "no-cache"
+    again = await bridge("GET", "/", token=None, headers={"If-None-Match": page.headers["ETag"]})
     assert (again.status, again.body) == (304, b"")
+    script = await bridge("GET", f"{base(page)}/app/main.js", token=None)
+    assert "immutable" in script.headers["Cache-Control"]
+
+
+def test_any_change_of_any_file_gives_all_another_address(tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(FOLDER, tmp_path / "console"))
+    versions = {Assets(copied).version}
+    for path in (copied / "index.html", copied / "words" / "zh.js", copied / "style" / "sample.jpg"):
+        path.write_bytes(path.read_bytes() + b" ")
+        versions.add(Assets(copied).version)
+    assert len(versions) == 4
+    assert Assets(FOLDER).version == Assets(FOLDER).version
+
+
+def test_the_page_names_every_module_once() -> None:
+    page = Assets(FOLDER).page.decode()
+    for path in FOLDER.glob("*/*.js"):
+        assert page.count(f"/{path.parent.name}/{path.name}") == 1, path.name
 
 
 async def test_nothing_else_is_reached(bridge: Bridge) -> None:
-    for path in ("/console/app/none.js", "/console/..%2f/app.py", "/console/vendor/LICENSES.md"):
+    files = base(await bridge("GET", "/", token=None))
+    for path in (
+        *(f"{files}/app/none.js", f"{files}/..%2f/app.py", f"{files}/vendor/LICENSES.md"),
+        "/console/0000/app/main.js",
+    ):
         assert (await bridge("GET", path, token=None)).status == 404, path
 
 

@@ -21,14 +21,21 @@ Batch = tuple[Tensor, Tensor]
 """(degraded, wanted), both N x 3 x S x S float32, [-1, 1], RGB."""
 
 
-def batch(crops: Crops, size: int, seed: int, step: int) -> Batch:
-    """One batch: faces drawn evenly, half of them mirrored, each degraded in its own way."""
+def batch(crops: Crops, size: int, seed: int, step: int, patch: int | None = None) -> Batch:
+    """One batch: faces drawn evenly, half of them mirrored, each degraded in its own way.
+
+    Args:
+        patch: side of a square to cut from each face, anywhere; None: whole faces.
+    """
     random = np.random.default_rng([seed, step])
     degraded, wanted = [], []
     for _ in range(size):
         face = crops.pixels[random.integers(len(crops.pixels)), random.integers(crops.pixels.shape[1])]
         if random.random() < 0.5:
             face = face[:, ::-1]
+        if patch:
+            top, left = random.integers(face.shape[0] - patch + 1, size=2)
+            face = face[top : top + patch, left : left + patch]
         photo = face.astype(np.float32) / np.float32(255)
         how = sampled(random)
         degraded.append(degrade(photo, how, random))
@@ -36,14 +43,16 @@ def batch(crops: Crops, size: int, seed: int, step: int) -> Batch:
     return tensor(np.stack(degraded)), tensor(np.stack(wanted))
 
 
-def batches(crops: Crops, size: int, seed: int, first: int, last: int) -> Iterator[tuple[int, Batch]]:
+def batches(
+    crops: Crops, size: int, seed: int, first: int, last: int, patch: int | None = None
+) -> Iterator[tuple[int, Batch]]:
     """(step, batch) from step `first` to the one before `last`."""
     with ThreadPoolExecutor(1) as pool:
         waiting: dict[int, Future[Batch]] = {}
         for step in range(first, last):
             for ahead in range(step, min(step + AHEAD + 1, last)):
                 if ahead not in waiting:
-                    waiting[ahead] = pool.submit(batch, crops, size, seed, ahead)
+                    waiting[ahead] = pool.submit(batch, crops, size, seed, ahead, patch)
             yield step, waiting.pop(step).result()
 
 

@@ -17,11 +17,15 @@ from numpy.typing import NDArray
 FloatImage = NDArray[np.float32]
 """H x W x 3 float32 in [0, 1], RGB, sRGB-encoded."""
 
-CLEAN_SHARE = 0.12
+CLEAN_SHARE = 0.1
 """Samples that are not degraded at all: what teaches restraint."""
-LIGHT_SHARE = 0.38
-OLD_PRINT_SHARE = 0.06
-GRAY_SHARE = 0.04
+LIGHTNESS = 1.25
+"""Exponent of a uniform severity: above 1, lightly worn photos are more frequent, as in a studio's work."""
+SPREAD = 0.08
+"""How far the kinds of loss stray from their common severity. Wider is harsher on a small network: it must
+guess every kind by itself."""
+OLD_PRINT_SHARE = 0.04
+GRAY_SHARE = 0.03
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -82,27 +86,26 @@ def sampled(random: np.random.Generator) -> Degradation:
     Severities are drawn one by one around a common one, so that a soft picture is usually
     noisy too, but every combination occurs.
     """
-    kind = random.random()
-    if kind < CLEAN_SHARE:
+    if random.random() < CLEAN_SHARE:
         return NOTHING
-    severity = random.uniform(0.0, 0.35) if kind < CLEAN_SHARE + LIGHT_SHARE else random.uniform(0.3, 1.0)
+    severity = random.random() ** LIGHTNESS
 
     def around(lowest: float, highest: float) -> float:
-        share = np.clip(severity + random.normal(0, 0.15), 0, 1)
+        share = np.clip(severity + random.normal(0, SPREAD), 0, 1)
         return float(lowest + (highest - lowest) * share)
 
     old = random.random() < OLD_PRINT_SHARE
-    shape = str(random.choice(["gaussian", "disc", "motion"], p=[0.8, 0.12, 0.08]))
+    shape = str(random.choice(["gaussian", "disc", "motion"], p=[0.9, 0.06, 0.04]))
     return Degradation(
         blur=around(0.4, 3.0),
         shape=shape,
-        stretch=float(random.uniform(1.0, 2.0)) if random.random() < 0.4 else 1.0,
+        stretch=float(random.uniform(1.0, 2.0)) if random.random() < 0.2 else 1.0,
         angle=float(random.uniform(0, np.pi)),
-        shrink=1.0 if random.random() < 0.15 else around(0.8, 4.2),
-        noise=0.0 if random.random() < 0.08 else around(1.0, 12.0),
+        shrink=1.0 if random.random() < 0.06 else around(0.8, 4.2),
+        noise=0.0 if random.random() < 0.05 else around(1.0, 12.0),
         shot=float(random.uniform(0, 1)) if random.random() < 0.5 else 0.0,
-        chroma=float(random.uniform(0.6, 1.6)) if random.random() < 0.25 else 0.0,
-        jpeg=None if random.random() < 0.1 else round(around(97, 50)),
+        chroma=float(random.uniform(0.6, 1.6)) if random.random() < 0.15 else 0.0,
+        jpeg=None if random.random() < 0.06 else round(around(97, 50)),
         fading=float(random.uniform(0.1, 0.6)) if old else 0.0,
         scratches=int(random.integers(0, 4)) if old else 0,
         gray=bool(random.random() < GRAY_SHARE),

@@ -18,20 +18,37 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bridge.engine.device import choose
 from bridge.network import checkpoint
 from bridge.network.architecture import Architecture
+from bridge.network.generator import ToRgb
 from bridge.network.gpen import GPEN
+from bridge.network.layers import EqualConv, ModulatedConv
 from weights.recipe import crops as crop_files
 from weights.recipe.batches import batches
 from weights.recipe.losses import Weights, total
+from weights.recipe.patches import on_patches
 
 STATE = "state.pt"
 LOG = "log.csv"
-FIRST_RGB_GAIN = 0.1
-"""Of the layers that draw the picture, at the start: a residual that begins near nothing."""
+PICTURE_GAIN = 0.03
+"""Of the layers that draw the picture, at the start, and of their rate: a residual is a few hundredths of
+the range, and Adam's steps do not shrink with the weights that they move."""
+COARSE_GAIN = 0.1
+"""The same once more for all but the finest of them: what is missing in a photo is fine."""
+STYLE_GAIN = 0.05
+"""Of the layers that derive styles, at the start. At 1, every face would scale the channels in its own
+random way, and nothing that is learnt from one would hold for the next."""
+CONSTANT_GAIN = 0.1
+"""Of the learned 4 x 4 picture, at the start: the same noise under every face, to be unlearnt."""
+
+DETAIL_GAIN = 12.0
+"""Of the filters that see differences only, at the start. How worn a photo is shows in differences that are
+a twentieth of its contrast; without such filters nothing tells the network, and it waits for long."""
+DETAIL_STAGES = 2
+"""Stages of the encoder below full size in which half of the filters begin like that."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +59,8 @@ class Plan:
         channels: of the network at 4, 8, ... pixels, up to the crops' side.
         steps: until the learning rate has fallen to nothing.
         batch: crops a step.
-        rate: highest learning rate, for weights in the equalised form.
+        patch: side in pixels of the patches that are trained on, size / 4 or / 2; None: whole faces.
+        rate: highest learning rate, for weights in the equalised form, which have unit size.
         warm_up: steps until it is reached.
         average: decay of the averaged weights a step.
         clip: largest norm of the gradient.
@@ -53,7 +71,8 @@ class Plan:
     mlp_depth: int = 4
     steps: int = 6000
     batch: int = 6
-    rate: float = 2e-3
+    patch: int | None = None
+    rate: float = 1.5e-2
     warm_up: int = 100
     average: float = 0.998
     clip: float = 1.0
@@ -89,15 +108,24 @@ class Run:
         self.network = checkpoint.load(init) if init else fresh(plan)
         self.network.to(device).train().requires_grad_(True)
         self.averaged = copy.deepcopy(self.network).requires_grad_(False)
-        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=plan.rate, betas=(0.9, 0.99))
+        drawing = {id(weight) for layer in picture_layers(self.network) for weight in own_weights(layer)}
+        self.optimiser = torch.optim.Adam(
+            [
+                {"params": [w for w in self.network.parameters() if id(w) not in drawing], "share": 1.0},
+                {"params": [w for w in self.network.parameters() if id(w) in drawing], "share": PICTURE_GAIN},
+            ],
+            lr=plan.rate,
+            betas=(0.9, 0.99),
+        )
 
     def learn(self, degraded: Tensor, wanted: Tensor) -> float:
         """One step; the loss before it."""
         for group in self.optimiser.param_groups:
-            group["lr"] = self.plan.learning_rate(self.step)
+            group["lr"] = group["share"] * self.plan.learning_rate(self.step)
         degraded, wanted = degraded.to(self.device), wanted.to(self.device)
         weights = Weights(self.plan.gradient, self.plan.frequency)
-        loss = total(degraded + self.network(degraded), wanted, weights)
+        change = on_patches(self.network, degraded) if self.plan.patch else self.network(degraded)
+        loss = total(degraded + change, wanted, weights)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip)
@@ -137,12 +165,36 @@ class Run:
         return run
 
 
+def picture_layers(network: GPEN) -> list[ToRgb]:
+    """The layers that draw the picture, the coarsest first."""
+    return [network.generator.to_rgb1, *(level[-1] for level in network.generator.levels())]
+
+
+def own_weights(layer: ToRgb) -> tuple[nn.Parameter, nn.Parameter]:
+    """What a picture layer draws with, besides its style."""
+    return layer.conv.weight, layer.bias
+
+
 def fresh(plan: Plan) -> GPEN:
-    """A network that has learnt nothing, and at first changes next to nothing."""
+    """A network that has learnt nothing, and at first changes next to nothing.
+
+    StyleGAN2's own beginning makes varied pictures out of nothing; here there is a photo already, so
+    what makes variety starts small.
+    """
     network = GPEN(Architecture(plan.channels, plan.style_dim, plan.mlp_depth))
+    *coarse, finest = picture_layers(network)
     with torch.no_grad():
-        for layer in (network.generator.to_rgb1, *network.generator.to_rgbs):
-            layer.conv.weight.mul_(FIRST_RGB_GAIN)
+        finest.conv.weight.mul_(PICTURE_GAIN)
+        for layer in coarse:
+            layer.conv.weight.mul_(PICTURE_GAIN * COARSE_GAIN)
+        for module in network.modules():
+            if isinstance(module, ModulatedConv):
+                module.modulation.weight.mul_(STYLE_GAIN)
+        network.generator.input.input.mul_(CONSTANT_GAIN)
+        for _, stage in list(network.encoders())[1 : 1 + DETAIL_STAGES]:
+            weight = next(layer.weight for layer in stage if isinstance(layer, EqualConv))
+            half = weight[: len(weight) // 2]
+            half.sub_(half.mean(dim=(2, 3), keepdim=True)).mul_(DETAIL_GAIN)
     return network
 
 
@@ -152,7 +204,8 @@ def train(run: Run, crops: crop_files.Crops, folder: Path, *, save_every: int, u
     mean_loss, started = 0.0, time.monotonic()
     with (folder / LOG).open("a", newline="", encoding="utf-8") as file:
         log = csv.writer(file)
-        for step, (degraded, wanted) in batches(crops, run.plan.batch, run.plan.seed, run.step, last):
+        plan = run.plan
+        for step, (degraded, wanted) in batches(crops, plan.batch, plan.seed, run.step, last, plan.patch):
             loss = run.learn(degraded, wanted)
             mean_loss += loss
             if (step + 1) % save_every == 0 or step + 1 == last:
@@ -175,6 +228,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=Plan.steps)
     parser.add_argument("--until", type=int, help="stop at this step; the plan stays as it is")
     parser.add_argument("--batch", type=int, default=Plan.batch)
+    parser.add_argument("--patch", type=int, help="side of patches to train on; without: whole faces")
     parser.add_argument("--rate", type=float, default=Plan.rate)
     parser.add_argument("--channels", type=int, nargs="+", default=list(Plan.channels))
     parser.add_argument("--seed", type=int, default=Plan.seed)
@@ -193,6 +247,7 @@ def main() -> None:
             channels=tuple(asked.channels),
             steps=asked.steps,
             batch=asked.batch,
+            patch=asked.patch,
             rate=asked.rate,
             seed=asked.seed,
         )

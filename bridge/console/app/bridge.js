@@ -1,5 +1,5 @@
 // Speaks protocol 1: every route that the console uses, and every failure as a Problem.
-import { session, signOut } from "./session.js";
+import { refused, session } from "./session.js";
 
 /** A problem document of the bridge, or what kept us from getting one (`unreachable`). */
 export class Problem extends Error {
@@ -23,7 +23,7 @@ async function send(path, { method = "GET", json, body, headers = {}, signal } =
   }
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({ code: "internal", status: response.status }));
-  if (response.status === 401) signOut();
+  if (response.status === 401) refused();
   throw new Problem(problem);
 }
 
@@ -45,6 +45,9 @@ function summaryOf(response) {
   const bytes = Uint8Array.from(atob(encoded), (sign) => sign.charCodeAt(0));
   return JSON.parse(new TextDecoder().decode(bytes));
 }
+
+const BYTES = { "Content-Type": "application/octet-stream" };
+const named = (file) => ({ ...BYTES, "GPEN-File-Name": encodeURIComponent(file.name) });
 
 export const bridge = {
   pair: (asked) => post("/v1/pair", asked),
@@ -80,10 +83,7 @@ export const bridge = {
   pairCode: () => post("/v1/pair/code"),
   tidy: (dry_run) => post("/v1/tidy", { dry_run }),
 
-  async upload(photo) {
-    const headers = { "GPEN-File-Name": encodeURIComponent(photo.name), "Content-Type": "application/octet-stream" };
-    return (await send("/v1/uploads", { method: "POST", body: photo, headers })).json();
-  },
+  upload: async (photo) => (await send("/v1/uploads", { method: "POST", body: photo, headers: named(photo) })).json(),
   createJob: (asked) => post("/v1/jobs", asked),
   jobs: (signal) => read("/v1/jobs?limit=100", signal),
   job: (job, signal) => read(`/v1/jobs/${job}`, signal),
@@ -97,6 +97,33 @@ export const bridge = {
   reviews: (signal) => read("/v1/reviews", signal),
   reviewsCsv: () => file("/v1/reviews.csv"),
 };
+
+const PIECE_BYTES = 8 * 1024 ** 2;
+const TRIES = 5;
+const PAUSE = 1500;
+
+/** Sends a large file piece by piece, telling `onProgress(bytes)`; goes on where a lost connection broke off. */
+export async function sendInPieces(file, onProgress, signal) {
+  const headers = { ...named(file), "Upload-Length": String(file.size) };
+  const { upload } = await (await send("/v1/uploads", { method: "POST", headers, signal })).json();
+  const path = `/v1/uploads/${upload}`;
+  let failures = 0;
+  let offset = 0;
+  do {
+    try {
+      if (failures) ({ offset } = await read(path, signal));
+      const body = file.slice(offset, offset + PIECE_BYTES);
+      ({ offset } = await (await send(path, { method: "PATCH", body, headers: { ...BYTES, "Upload-Offset": String(offset) }, signal })).json());
+      failures = 0;
+    } catch (problem) {
+      failures += 1;
+      if (problem.code !== "unreachable" || failures > TRIES) throw problem;
+      await new Promise((done) => setTimeout(done, PAUSE));
+    }
+    onProgress(offset);
+  } while (offset < file.size);
+  return upload;
+}
 
 /** Saves a blob under a name, as a download. */
 export function save(blob, name) {

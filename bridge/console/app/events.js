@@ -1,5 +1,5 @@
 // What changes, over one WebSocket. It comes back with the last number that it saw, so that nothing is missed.
-import { session, signOut } from "./session.js";
+import { refused, session } from "./session.js";
 import { store } from "./store.js";
 
 const FIRST_PAUSE = 400;
@@ -43,7 +43,7 @@ function connect() {
   };
   own.onclose = ({ code }) => {
     if (own !== socket) return;
-    if (code === UNAUTHORIZED) return signOut();
+    if (code === UNAUTHORIZED) return refused();
     connection.set("lost");
     timer = setTimeout(connect, pause);
     pause = Math.min(pause * 2, LONGEST_PAUSE);

@@ -1,7 +1,7 @@
 // Starts the page: sign-in, the bar, and which of the pages is shown.
 import { bridge } from "./bridge.js";
 import { connection } from "./events.js";
-import { session, signIn, signOut, takeCode } from "./session.js";
+import { ended, session, signIn, signOut, takeCode } from "./session.js";
 import { useStore } from "./store.js";
 import { html, render, useEffect, useState } from "./view.js";
 import { language, setLanguage, t } from "./words.js";
@@ -16,6 +16,8 @@ import { System } from "../pages/system.js";
 import { Try } from "../pages/try.js";
 
 const PAGES = { try: Try, queue: Queue, review: Review, presets: Presets, system: System };
+
+const MARK = new URL("../style/mark.svg", import.meta.url).href;
 
 const pageOf = () => {
   const name = /^#\/(\w+)/.exec(location.hash)?.[1];
@@ -33,7 +35,7 @@ function Bar({ page }) {
   const live = useStore(connection);
   return html`
     <header class="bar">
-      <a class="brand" href="#/try"><img src="/console/style/mark.svg" alt="" width="24" height="24" /><span>GPEN Enhance</span></a>
+      <a class="brand" href="#/try"><img src=${MARK} alt="" width="24" height="24" /><span>GPEN Enhance</span></a>
       ${page && html`
         <nav aria-label=${t("pages")}>
           ${Object.keys(PAGES).map((name) => html`
@@ -44,7 +46,7 @@ function Bar({ page }) {
         <button type="button" class="button quiet" lang=${language.value === "zh" ? "en" : "zh-CN"}
           onClick=${() => setLanguage(language.value === "zh" ? "en" : "zh")}>${language.value === "zh" ? "English" : "中文"}</button>
         <${Button} icon="light" kind="quiet" label=${t("theme")} onClick=${switchTheme} />
-        ${page && html`<${Button} icon="close" kind="quiet sign-out" label=${t("sign-out")} onClick=${signOut} />`}
+        ${page && html`<${Button} icon="leave" kind="quiet" label=${t("sign-out")} onClick=${signOut} />`}
       </div>
     </header>
   `;
@@ -52,6 +54,7 @@ function Bar({ page }) {
 
 function App() {
   const signedIn = useStore(session);
+  const kept = useStore(ended);
   const spoken = useStore(language);
   const [page, setPage] = useState(pageOf());
   const [code, setCode] = useState(takeCode);
@@ -67,17 +70,14 @@ function App() {
   useEffect(() => {
     document.title = signedIn ? `${t(`page.${page}`)} · GPEN Enhance` : "GPEN Enhance";
   }, [page, signedIn, spoken]);
-  if (!signedIn || code) {
-    return html`
-      <${Bar} />
-      <main class="page narrow"><${SignIn} code=${code} onSignIn=${(given) => signIn(given, bridge.pair)} onDone=${() => setCode(null)} /></main>
-      <${Said} />
-    `;
-  }
+  const atDoor = !signedIn || code;
   const Page = page === "guide" ? Guide : PAGES[page];
   return html`
-    <${Bar} page=${page} />
-    <main class="page ${page}" key=${spoken} id="main"><${Page} owner=${signedIn.standing === "owner"} /></main>
+    <${Bar} page=${atDoor ? undefined : page} />
+    ${(signedIn || kept) && html`
+      <main class="page ${page}" key=${`${page} ${spoken}`} hidden=${atDoor}><${Page} owner=${signedIn?.standing === "owner"} /></main>`}
+    ${atDoor && html`
+      <main class="page narrow" key="door"><${SignIn} code=${code} ended=${kept} onSignIn=${(given) => signIn(given, bridge.pair)} onDone=${() => setCode(null)} /></main>`}
     <${Said} />
   `;
 }

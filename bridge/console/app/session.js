@@ -14,8 +14,15 @@ function kept() {
 /** {token, standing: "owner" | "client", client_id}, or null. */
 export const session = store(kept());
 
-export function signOut() {
+/** Whether the bridge ended the session: then the page that is open stays, behind the door. */
+export const ended = store(false);
+
+export const signOut = () => leave(false);
+export const refused = () => session.value && leave(true);
+
+function leave(byBridge) {
   localStorage.removeItem(KEY);
+  ended.set(byBridge);
   session.set(null);
 }
 
@@ -24,6 +31,7 @@ export async function signIn(code, pair) {
   const made = await pair({ code, client: "console", name: browserName() });
   localStorage.setItem(KEY, JSON.stringify(made));
   session.set(made);
+  ended.set(false);
 }
 
 /** The code of a sign-in link; it is taken out of the address at once. */

@@ -24,18 +24,3 @@ export function useStore(followed) {
   }, [followed]);
   return value;
 }
-
-/** What `load(signal)` resolves to, anew when `keys` change or `again()` is called: {value, problem, again}. */
-export function useLoaded(load, keys) {
-  const [state, setState] = useState({ value: undefined, problem: undefined });
-  const [round, setRound] = useState(0);
-  useEffect(() => {
-    const stop = new AbortController();
-    load(stop.signal).then(
-      (value) => stop.signal.aborted || setState({ value, problem: undefined }),
-      (problem) => stop.signal.aborted || setState((old) => ({ ...old, problem })),
-    );
-    return () => stop.abort();
-  }, [...keys, round]);
-  return { ...state, again: () => setRound((old) => old + 1) };
-}

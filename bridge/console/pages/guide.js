@@ -1,6 +1,6 @@
 // The first visit: signed in, weights, plug-ins.
 import { bridge } from "../app/bridge.js";
-import { useLoaded } from "../app/store.js";
+import { useLoaded } from "../app/loaded.js";
 import { html } from "../app/view.js";
 import { t } from "../app/words.js";
 import { Button } from "../parts/controls.js";

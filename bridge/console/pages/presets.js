@@ -1,13 +1,14 @@
 // Presets: what each holds and does, shown on a sample by the bridge itself.
-import { bridge, save } from "../app/bridge.js";
-import { useLoaded } from "../app/store.js";
+import { bridge } from "../app/bridge.js";
+import { useLoaded } from "../app/loaded.js";
 import { html, useEffect, useMemo, useRef, useState } from "../app/view.js";
-import { presetName, t } from "../app/words.js";
+import { explain, number, presetName, t } from "../app/words.js";
 import { Compare } from "../parts/compare.js";
 import { attempt, Button, Loading, Notice } from "../parts/controls.js";
 import { Parameters, PLAIN } from "../parts/parameters.js";
+import { exportPresets, importPresets } from "./preset-file.js";
 
-const SAMPLE = "/console/style/sample.jpg";
+const SAMPLE = new URL("../style/sample.jpg", import.meta.url).href;
 const SAMPLE_SIZE = { width: 440, height: 440 };
 const PATIENCE = 350;
 
@@ -16,6 +17,7 @@ export function Presets() {
   const checkpoints = useLoaded(bridge.checkpoints, []);
   const [chosen, setChosen] = useState("default");
   const [draft, setDraft] = useState(null); // {name, parameters, from}: not saved yet
+  const [brought, setBrought] = useState(null); // what the last import did
   const input = useRef(null);
   if (presets.problem) return html`<${Notice} problem=${presets.problem} onAgain=${presets.again} />`;
   if (!presets.value) return html`<${Loading} />`;
@@ -44,15 +46,11 @@ export function Presets() {
     presets.again();
     choose("default");
   };
-  const take = async ([file]) => {
-    if (!file) return;
-    await attempt(async () => {
-      const { presets: brought } = JSON.parse(await file.text().catch(() => "{}"));
-      for (const { name, parameters } of brought) await bridge.putPreset(name in { default: 1 } ? free(name) : name, parameters);
-    }, t("presets.imported"));
+  const take = async (file) => {
+    setBrought(null);
+    setBrought((await attempt(() => importPresets(file))) ?? null);
     presets.again();
   };
-  const give = () => save(new Blob([JSON.stringify({ presets: all.filter((one) => !one.built_in) }, null, 1)], { type: "application/json" }), "gpen-presets.json");
   return html`
     <h1 class="unseen">${t("page.presets")}</h1>
     <div class="split">
@@ -64,9 +62,10 @@ export function Presets() {
         <div class="row wrap">
           <${Button} onClick=${() => setDraft({ fresh: true, name: free(t("presets.new-name")), parameters: PLAIN })}>${t("presets.new")}<//>
           <${Button} icon="upload" kind="quiet" onClick=${() => input.current.click()}>${t("import")}<//>
-          <${Button} icon="download" kind="quiet" disabled=${all.every((one) => one.built_in)} onClick=${give}>${t("export")}<//>
-          <input type="file" ref=${input} hidden accept="application/json,.json" aria-label=${t("import")} onChange=${(event) => { take(event.target.files); event.target.value = ""; }} />
+          <${Button} icon="download" kind="quiet" disabled=${all.every((one) => one.built_in)} onClick=${() => exportPresets(all)}>${t("export")}<//>
+          <input type="file" ref=${input} hidden accept="application/json,.json" aria-label=${t("import")} onChange=${(event) => { take(event.target.files[0]); event.target.value = ""; }} />
         </div>
+        ${brought && html`<${Brought} brought=${brought} />`}
       </nav>
       <section class="editor">
         <div class="editor-form">
@@ -84,6 +83,13 @@ export function Presets() {
     </div>
   `;
 }
+
+const Brought = ({ brought: { taken, skipped } }) => html`
+  <div class="notice column" role="status">
+    <p>${t("presets.imported", { n: number(taken.length) })}</p>
+    ${skipped.length > 0 && html`<ul>${skipped.map(({ name, problem }) => html`<li key=${name}><strong>${name}</strong> ${t("presets.skipped", { why: explain(problem).title })}</li>`)}</ul>`}
+  </div>
+`;
 
 /** The sample through the bridge with these parameters. */
 function Sample({ parameters }) {

@@ -161,6 +161,8 @@ function Items({ job, filter }) {
   }} />`;
 }
 
+const restored = ({ restored: n, found: of }) => (of ? t("item.restored", { n, of }) : t("item.no-face"));
+
 function Row({ job, item }) {
   const act = (verb) => attempt(() => bridge.actOnItem(job, item.item, verb));
   const spent = Object.values(item.seconds).reduce((sum, one) => sum + one, 0);
@@ -169,7 +171,7 @@ function Row({ job, item }) {
     <${Thumb} job=${job} item=${item.item} of=${item.state === "done" ? "result" : "source"} />
     <div class="item-name"><strong>${item.source}</strong>
       <small class=${item.state === "failed" ? "bad" : ""} title=${problem?.text}>${
-        problem ? `${problem.title} ${problem.text}` : item.result ? t("item.restored", { n: item.result.restored, of: item.result.found }) : item.paused ? t("item.paused") : ""}</small></div>
+        problem ? `${problem.title} · ${problem.text}` : item.result ? restored(item.result) : item.paused ? t("item.paused") : ""}</small></div>
     <span class="seconds">${spent > 0 && duration(spent)}</span>
     <em class=${`state ${item.state}`}>${item.state === "leased" && item.stage ? t(`stage.${item.stage}`) : t(`item.${item.state}`)}</em>
     <span class="item-do">

@@ -1,6 +1,6 @@
 // Review: finished photos beside what they were, judged by one key each.
 import { bridge, save } from "../app/bridge.js";
-import { useLoaded } from "../app/store.js";
+import { useLoaded } from "../app/loaded.js";
 import { html, useEffect, useState } from "../app/view.js";
 import { number, percent, presetName, t } from "../app/words.js";
 import { attempt, Button, Dialog, Empty, Loading, Notice } from "../parts/controls.js";

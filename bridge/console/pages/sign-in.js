@@ -4,7 +4,7 @@ import { html, useEffect, useState } from "../app/view.js";
 import { t } from "../app/words.js";
 import { Button, Loading, Notice } from "../parts/controls.js";
 
-export function SignIn({ code, onSignIn, onDone }) {
+export function SignIn({ code, ended, onSignIn, onDone }) {
   const [given, setGiven] = useState("");
   const [problem, setProblem] = useState(null);
   const [busy, setBusy] = useState(Boolean(code));
@@ -26,6 +26,7 @@ export function SignIn({ code, onSignIn, onDone }) {
   return html`
     <section class="card door">
       <h1>${t("door.title")}</h1>
+      ${ended && html`<p class="notice" role="alert">${t("door.ended")}</p>`}
       <p>${t("door.text")}</p>
       ${busy && html`<${Loading} />`}
       ${problem && html`<${Notice} problem=${problem} />`}

@@ -1,6 +1,6 @@
 // System: how the bridge is, its checkpoints and clients, disk and log.
 import { bridge, save } from "../app/bridge.js";
-import { useLoaded } from "../app/store.js";
+import { useLoaded } from "../app/loaded.js";
 import { html, useEffect, useState } from "../app/view.js";
 import { bytes, duration, explain, number, t, when } from "../app/words.js";
 import { attempt, Button, Loading, Notice } from "../parts/controls.js";

@@ -1,6 +1,7 @@
 // The small parts of every page: buttons, sliders, dialogs, notices and the states of a page.
 import { html, useEffect, useRef } from "../app/view.js";
 import { explain, t } from "../app/words.js";
+import { session } from "../app/session.js";
 import { store, useStore } from "../app/store.js";
 import { Icon } from "./icons.js";
 
@@ -34,14 +35,16 @@ export const Choice = ({ label, name, options, value, onChange }) => html`
   </fieldset>
 `;
 
-/** A modal dialog; the browser keeps focus inside and Escape closes it. */
+/** A modal dialog; the browser keeps focus inside and Escape closes it. It steps aside while nobody is signed in. */
 export function Dialog({ title, onClose, children }) {
   const element = useRef(null);
+  const signedIn = Boolean(useStore(session));
   useEffect(() => {
-    element.current.showModal();
-  }, []);
+    if (!signedIn) element.current.close();
+    else if (!element.current.open) element.current.showModal();
+  }, [signedIn]);
   return html`
-    <dialog ref=${element} aria-label=${title} onClose=${onClose}>
+    <dialog ref=${element} aria-label=${title} onClose=${() => session.value && onClose()}>
       <header><h2>${title}</h2><${Button} icon="close" kind="quiet" label=${t("close")} onClick=${() => element.current.close()} /></header>
       ${children}
     </dialog>
@@ -63,7 +66,12 @@ export const Empty = ({ icon, title, children }) => html`
   <div class="empty"><${Icon} name=${icon} size=${40} /><h2>${title}</h2><p>${children}</p></div>
 `;
 
-export const Loading = () => html`<div class="loading" role="status"><span class="spinner" aria-hidden="true"></span>${t("loading")}</div>`;
+export const Loading = ({ children }) => html`<div class="loading" role="status"><span class="spinner" aria-hidden="true"></span>${children ?? t("loading")}</div>`;
+
+/** How much of a transfer is done; `share` from 0 to 1. */
+export const Progress = ({ label, share }) => html`
+  <div class="progress" role="progressbar" aria-label=${label} aria-valuenow=${Math.round(share * 100)} aria-valuemin="0" aria-valuemax="100"><i class="done" style=${{ width: `${share * 100}%` }}></i></div>
+`;
 
 const said = store(null);
 let silence;

@@ -10,6 +10,7 @@ const PATHS = {
   download: "M10 3v9M6 9l4 4 4-4M4 16h12",
   upload: "M10 13V4M6 7l4-4 4 4M4 16h12",
   close: "M5 5l10 10M15 5L5 15",
+  leave: "M8 4H4v12h4M12 6l4 4-4 4M16 10H8",
   check: "M4 10l4 4 8-9",
   redo: "M15 7a6 6 0 1 0 1 4M16 3v5h-5",
   pause: "M7 5v10M13 5v10",

@@ -88,7 +88,10 @@ function Preview:prepare()
     if not self.bridge then return nil, problem end
     local ticket = Renderer.begin(self.options.photo, Renderer.previewSettings(self.folder, LONGEST_SIDE))
     while not ticket.finished do
-        if self.isClosed then return nil, { code = "cancelled" } end
+        if self.isClosed then
+            ticket.isGivenUp = true -- it may end after the folder was cleared up
+            return nil, { code = "cancelled" }
+        end
         LrTasks.sleep(0.1)
     end
     local path

@@ -94,6 +94,15 @@ class RunningBridge:
         return done[0]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _do_not_look_through_the_imports() -> Iterator[None]:
+    """Modules live for ever: looking through all of torch twice a test would take longer than the tests."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def _collect_on_this_thread_only() -> Iterator[None]:
     """Lua runs without Python's lock: a collector on the bridge's thread must not free its objects."""

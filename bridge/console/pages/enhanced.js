@@ -1,0 +1,52 @@
+// A photo, what is known of it, and its result: asked of the bridge while the parameters move. Part of Try.
+import { bridge } from "../app/bridge.js";
+import { useLoaded } from "../app/loaded.js";
+import { session } from "../app/session.js";
+import { useStore } from "../app/store.js";
+import { useEffect, useMemo, useState } from "../app/view.js";
+
+/** After the last move of a slider, before the photo is worked on again. */
+const PATIENCE = 450;
+
+/** An object URL that lives as long as its blob is shown. */
+export function useUrl(blob) {
+  const url = useMemo(() => blob && URL.createObjectURL(blob), [blob]);
+  useEffect(() => () => url && URL.revokeObjectURL(url), [url]);
+  return url;
+}
+
+const showable = (blob, signal) => (/tif/.test(blob.type) ? bridge.showable(blob, signal) : blob);
+
+/** What is known of a photo: its faces, and itself as the browser can show it. */
+export function useLooked(photo) {
+  return useLoaded(async (signal) => {
+    const [found, shown] = await Promise.all([bridge.faces(photo, signal), showable(photo, signal)]);
+    return { found, shown };
+  }, [photo]);
+}
+
+/** The result of the last parameters; a new one replaces the request that still runs. */
+export function useResult(photo, question, ready) {
+  const [state, setState] = useState({});
+  const who = useStore(session)?.client_id;
+  const asked = JSON.stringify(question);
+  useEffect(() => {
+    if (!ready || !who) return undefined;
+    const stop = new AbortController();
+    const timer = setTimeout(async () => {
+      setState((old) => ({ ...old, busy: true, problem: null }));
+      try {
+        const { blob, summary } = await bridge.enhance(photo, question, stop.signal);
+        const shown = await showable(blob, stop.signal);
+        setState({ blob, summary, shown, busy: false });
+      } catch (problem) {
+        if (!stop.signal.aborted) setState((old) => ({ ...old, busy: false, problem }));
+      }
+    }, PATIENCE);
+    return () => {
+      clearTimeout(timer);
+      stop.abort(); // the bridge stops working on it
+    };
+  }, [photo, asked, ready, who]);
+  return state;
+}
