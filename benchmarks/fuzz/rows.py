@@ -32,8 +32,8 @@ CELLS = tuple(
         (
             "items",
             "source source_name output preset parameters faces_given compose state paused attempts"
-            " crashes not_before lease_id lease_boot stage promise error seconds result result_name result_bytes faces"
-            " verdict redo_of finished_at fetched_at acked_at",
+            " crashes not_before lease_id lease_boot stage promise error seconds result result_name"
+            " result_bytes faces verdict redo_of finished_at fetched_at acked_at",
             (1, 2, 3),
         ),
         ("uploads", "upload name size sha256 created_at", (1,)),
