@@ -30,6 +30,7 @@ _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of linear sRGB, I
 _SRGB = Power(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)  # its curve, IEC 61966-2-1
 _SAME = 1e-3  # profiles this close to sRGB are taken for it: a quarter of an 8-bit step
 _BAND_PIXELS = 1 << 18
+_TRIED = (-0.5, 0.0, 0.02, 0.5, 1.0, 1.5)  # encoded values, and some outside, that must stay numbers
 _WORKERS = min(8, os.cpu_count() or 1)  # LittleCMS releases the interpreter's lock
 _UNUSABLE_KINDS = (b"link", b"abst", b"nmcl")
 
@@ -105,9 +106,14 @@ def problem(icc: bytes | None, channels: int) -> str | None:
         sample = np.full((1, 1, channels), 0.5, np.float32)
         there = _transformed(sample, icc, _linear_profile(channels))
         back = _transformed(there, _linear_profile(channels), icc)
+        ends = np.repeat(np.array(_TRIED, np.float32)[:, None, None], channels, axis=2)
+        with np.errstate(all="ignore"):  # our own arithmetic, whose figures LittleCMS may have clipped
+            shaped = _linear(ends, icc)
+            numbers = (there, back, shaped, _encoded(shaped, icc), _encoded(ends, icc))
+            sound = all(np.isfinite(found).all() for found in numbers)
     except ProfileError as error:
         return str(error)
-    return None if np.isfinite(there).all() and np.isfinite(back).all() else "it gives no numbers"
+    return None if sound else "it gives no numbers"
 
 
 @lru_cache(maxsize=16)

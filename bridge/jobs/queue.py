@@ -24,7 +24,7 @@ from bridge.jobs.job import (
     pause_before_next,
 )
 from bridge.jobs.journal import Journal
-from bridge.jobs.store import Row, Store, Transaction
+from bridge.jobs.store import Row, Store, Transaction, of_rows
 from bridge.presets import Parameters
 from bridge.protocol.enhancement import EnhanceRequest, FaceFound
 from bridge.protocol.jobs import ItemError, ItemResult, ItemStage, JobOutput, Source
@@ -191,6 +191,7 @@ class Queue:
                     self._lose(rows, item_of(rows, row["lease_id"]))
         return [row["lease_id"] for row in late]
 
+    @of_rows
     def next_due(self) -> float | None:
         """Seconds until an item that waits for another try is due; None when none does."""
         with self._store.read() as rows:
@@ -203,6 +204,7 @@ class Queue:
 
     # --- after a death ----------------------------------------------------------------------
 
+    @of_rows
     def promises(self) -> list[Promise]:
         """What dead boots promised and may have published."""
         with self._store.read() as rows:
@@ -218,6 +220,7 @@ class Queue:
                 if row["lease_boot"] != self._store.boot_id
             ]
 
+    @of_rows
     def dead_leases(self) -> list[Lease]:
         """Items that dead boots held, promised ones too."""
         with self._store.read() as rows:
@@ -317,6 +320,7 @@ _WITH_JOB = (
 )
 
 
+@of_rows
 def _lease(row: Row, lease_id: str) -> Lease:
     given = json.loads(row["faces_given"]) if row["faces_given"] else {}
     output = JobOutput.model_validate_json(row["output"])

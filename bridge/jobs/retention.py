@@ -16,7 +16,7 @@ from pathlib import Path
 from bridge.jobs import spool
 from bridge.jobs.journal import Journal
 from bridge.jobs.outputs import Outputs
-from bridge.jobs.store import Store
+from bridge.jobs.store import Store, of_rows
 
 DAY = 86400.0
 ORPHAN_SECONDS = DAY
@@ -74,6 +74,7 @@ class Retention:
         self._rules = rules
         self._clock = clock
 
+    @of_rows
     def plan(self) -> list[Removal]:
         """What would go now."""
         return [*self._results(), *self._unnamed_uploads(), *self._unnamed_exchange_files()]
@@ -93,6 +94,7 @@ class Retention:
                     rows.execute("DELETE FROM uploads WHERE upload = ?", (removal.name,))
         return gone
 
+    @of_rows
     def output_bytes(self) -> int:
         """What the results in the output folder take, as far as they are ours."""
         with self._store.read() as rows:

@@ -11,7 +11,7 @@ from bridge.errors import ItemNotDone
 from bridge.jobs.batches import Batches
 from bridge.jobs.job import now
 from bridge.jobs.journal import Journal
-from bridge.jobs.store import Row, Store
+from bridge.jobs.store import Row, Store, of_rows
 from bridge.jobs.views import item_row, item_state
 from bridge.presets import Parameters
 from bridge.protocol.jobs import ItemStatus, Verdict
@@ -74,6 +74,7 @@ class Reviews:
             redone = item_state(rows, job, again) if again is not None else None
             return ReviewResult(item=item_state(rows, job, item), redo=redone)
 
+    @of_rows
     def summary(self) -> ReviewSummary:
         """Acceptance by preset, the most used first."""
         counts: dict[str, dict[str, int]] = {}
@@ -123,6 +124,7 @@ def _acceptance(preset: str, counts: dict[str, int]) -> PresetAcceptance:
     )
 
 
+@of_rows
 def _line(row: Row) -> list[object]:
     result, parameters = json.loads(row["result"]), json.loads(row["parameters"])
     facts = {**dict(row), **result, **parameters, "result": result["name"], "source": row["source_name"]}

@@ -7,13 +7,14 @@ power cut, as far as the disk keeps its word. Must lie on a local disk.
 
 from __future__ import annotations
 
+import functools
 import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import ParamSpec, TypeAlias, TypeVar
 
 from bridge.errors import BridgeError, DiskFull, StoreUnavailable
 from bridge.jobs.job import now
@@ -162,6 +163,24 @@ class Store:
             yield
         except sqlite3.Error as error:
             raise _named(error, self._path) from error
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def of_rows(reading: Callable[P, R]) -> Callable[P, R]:
+    """A function that makes sense of rows: what no version of the bridge wrote is damage, by that name."""
+
+    @functools.wraps(reading)
+    def named(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return reading(*args, **kwargs)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            reason = str(error).partition("\n")[0]
+            raise StoreUnavailable(f"A row of the store is damaged: {reason}.", hint=_DAMAGED) from error
+
+    return named
 
 
 _DAMAGED = "Put back a backup, or move the file away to begin with an empty queue."

@@ -9,7 +9,7 @@ from typing import Any
 
 from bridge.errors import ItemUnknown, JobUnknown
 from bridge.jobs.job import Control, job_status
-from bridge.jobs.store import Row, Store, Transaction
+from bridge.jobs.store import Row, Store, Transaction, of_rows
 from bridge.protocol.jobs import (
     Counts,
     Eta,
@@ -54,11 +54,13 @@ class Views:
         self._store = store
         self._outlook = outlook
 
+    @of_rows
     def job(self, job: str) -> JobState:
         """One job."""
         with self._store.read() as rows:
             return job_state(rows, job, self._outlook)
 
+    @of_rows
     def jobs(
         self, *, after: str | None, limit: int, state: JobStatus | None, made_by: tuple[str, str] | None
     ) -> JobList:
@@ -82,6 +84,7 @@ class Views:
         page = tuple(found[:limit])
         return JobList(jobs=page, next=page[-1].job if len(found) > limit else None)
 
+    @of_rows
     def items(
         self,
         job: str,
@@ -106,6 +109,7 @@ class Views:
         page = tuple(ItemState.model_validate(_item_facts(row)) for row in found[:limit])
         return ItemPage(items=page, next=page[-1].item if len(found) > limit else None)
 
+    @of_rows
     def item(self, job: str, item: int) -> ItemDetail:
         """One item with its faces."""
         with self._store.read() as rows:
@@ -122,6 +126,7 @@ class Views:
             ).fetchall()
         return any(row[0] == sha256 for row in found)
 
+    @of_rows
     def queue(self) -> dict[str, int]:
         """Items by state that are not settled, for the metrics."""
         with self._store.read() as rows:
@@ -132,6 +137,7 @@ class Views:
             return {"queued": 0, "leased": 0, **{row[0]: row[1] for row in found}}
 
 
+@of_rows
 def job_state(rows: Transaction, job: str, outlook: Outlook) -> JobState:
     """A job as the wire tells it.
 
@@ -141,6 +147,7 @@ def job_state(rows: Transaction, job: str, outlook: Outlook) -> JobState:
     return _job_state(rows, _job_row(rows, job), outlook)
 
 
+@of_rows
 def item_state(rows: Transaction, job: str, item: int) -> ItemState:
     """An item as the wire tells it.
 
@@ -163,6 +170,7 @@ def item_row(rows: Transaction, job: str, item: int) -> Row:
     return row
 
 
+@of_rows
 def counts_of(rows: Transaction, job: str) -> Counts:
     """A job's items by state."""
     total: dict[str, int] = dict.fromkeys(Counts.model_fields, 0)

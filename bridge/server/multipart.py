@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.multipart import MultipartReader
+from aiohttp.multipart import BadContentDispositionHeader, BadContentDispositionParam, MultipartReader
 
 from bridge.errors import InvalidRequest
+
+# A part without a name is refused below; what a stranger wrote into its header is not for our console.
+for _told in (BadContentDispositionHeader, BadContentDispositionParam):
+    warnings.filterwarnings("ignore", category=_told)
 
 
 async def parts_of(request: web.Request) -> AsyncIterator[BodyPartReader]:
