@@ -158,7 +158,6 @@ def _use(store: Store, home: Path) -> None:
         reviews.summary,
         lambda: journal.since(0, 100),
         lambda: journal.is_complete_since(0),
-        queue.next_due,
         planned,
         outputs.recover,
         queue.lease,

@@ -33,6 +33,8 @@ STABLE_SECONDS = 2.0
 """A file that did not change for so long is whole: cameras and scanners write without such pauses."""
 TRIES = 3
 """How often a result is brought home, a look apart, before its picture has failed."""
+AWAY_SECONDS = 60.0
+"""How long `--once` waits for a drive that went away; without it, watching waits for ever."""
 TIME_STEP_NS = 2_000_000_000
 RESULTS = "GPEN"
 
@@ -105,6 +107,7 @@ class HotFolder:
         self._as_json = as_json
         self._rest = rest
         self._since: dict[str, float] = {}
+        self._away_since: float | None = None
 
     def look(self, now: float) -> tuple[list[Picture], bool]:
         """The pictures that are whole, the oldest first, and whether others are still growing.
@@ -124,6 +127,7 @@ class HotFolder:
                     there.append((facts.st_mtime_ns, Picture(ref, path, self.results)))
             except OSError:
                 continue  # gone again, or not ours to read (yet)
+        self._away_since = (self._away_since or now) if self.is_away else None
         there.sort(key=lambda found: (found[0], found[1].path))
         self._since = {picture.ref: self._since.get(picture.ref, now) for _, picture in there}
         whole = [picture for _, picture in there if now - self._since[picture.ref] >= self._rest]
@@ -133,6 +137,10 @@ class HotFolder:
     def is_away(self) -> bool:
         """Whether the folder's drive is not there."""
         return not self.folder.is_dir()
+
+    def is_lost(self, now: float) -> bool:
+        """Whether the drive was away at each look of the last minute; `now` in monotonic seconds."""
+        return self._away_since is not None and now - self._away_since >= AWAY_SECONDS
 
     def tell(self, picture: Path, target: Path | None, error: BridgeError | None = None) -> None:
         """One picture is finished, or has failed."""
@@ -237,14 +245,18 @@ async def _follow(hot: HotFolder, batch: Batch, once: bool) -> None:
     settled: asyncio.Task[ItemState] | None = None
     try:
         while True:
-            whole, growing = await asyncio.to_thread(hot.look, asyncio.get_running_loop().time())
+            now = asyncio.get_running_loop().time()
+            whole, growing = await asyncio.to_thread(hot.look, now)
             new = [picture for picture in whole if picture.ref not in given]
             for picture in new[: max(0, AHEAD - len(under_way))]:
                 await _give(hot, batch, picture, given, under_way)
             for _ in range(len(ready)):
                 item = ready.popleft()
                 if item.ref in under_way:
-                    if await _settle(hot, batch, item, failures):
+                    if once and hot.is_lost(now):
+                        _leave(hot, item)
+                        under_way.remove(item.ref)
+                    elif await _settle(hot, batch, item, failures):
                         under_way.remove(item.ref)
                     else:
                         ready.append(item)
@@ -286,13 +298,31 @@ def _is_owed(item: ItemState) -> bool:
     return item.state == "done" and item.acked_at is None
 
 
+def _leave(hot: HotFolder, item: ItemState) -> None:
+    """Give up on a drive; the bridge keeps the result, so the next run brings it home."""
+    from bridge.errors import OutputError
+
+    hot.tell(
+        _path(hot, item),
+        None,
+        OutputError(
+            f"{hot.folder} went away, and {item.source} waits in the bridge.",
+            hint="Bring the drive back and run the same command again.",
+        ),
+    )
+
+
+def _path(hot: HotFolder, item: ItemState) -> Path:
+    seen = Seen.parse(item.ref)
+    return hot.folder / (seen.name if seen else item.source)
+
+
 async def _settle(hot: HotFolder, batch: Batch, item: ItemState, failures: Counter[str]) -> bool:
     """Bring one picture to its end; False: to be tried again at the next look."""
     from bridge.cli.batch import Picture, error_of
     from bridge.errors import DiskFull, OutputError, ResultGone
 
-    seen = Seen.parse(item.ref)
-    path = hot.folder / (seen.name if seen else item.source)
+    path = _path(hot, item)
     if item.state != "done":
         hot.tell(path, None, error_of(item))
         return True

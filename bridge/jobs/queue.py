@@ -191,17 +191,6 @@ class Queue:
                     self._lose(rows, item_of(rows, row["lease_id"]))
         return [row["lease_id"] for row in late]
 
-    @of_rows
-    def next_due(self) -> float | None:
-        """Seconds until an item that waits for another try is due; None when none does."""
-        with self._store.read() as rows:
-            due = rows.execute(
-                "SELECT min(not_before) FROM items JOIN jobs USING (job)"
-                " WHERE state = 'queued' AND items.paused = 0 AND jobs.control = 'open' AND"
-                " jobs.finished_at IS NULL AND not_before IS NOT NULL"
-            ).fetchone()[0]
-        return None if due is None else max(0.0, float(due) - self._clock())
-
     # --- after a death ----------------------------------------------------------------------
 
     @of_rows

@@ -34,10 +34,10 @@ class Log:
             path, maxBytes=MAX_FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8", delay=True
         )
         # A logger of our own, outside the process-wide tree: two bridges in one test run never mix.
-        sink = logging.Logger("gpen-bridge", level.upper())
-        sink.addHandler(self._handler)
+        self._sink = logging.Logger("gpen-bridge", level.upper())
+        self._sink.addHandler(self._handler)
         self.logger: Any = structlog.wrap_logger(
-            sink,
+            self._sink,
             processors=[
                 structlog.stdlib.filter_by_level,
                 structlog.processors.add_log_level,
@@ -57,7 +57,8 @@ class Log:
         return b"".join(content.splitlines(keepends=True)[-lines:])
 
     def close(self) -> None:
-        """Close the file; nothing may be logged afterwards."""
+        """Close the file; what is logged afterwards is dropped, and does not open it again."""
+        self._sink.disabled = True
         self._handler.close()
 
 

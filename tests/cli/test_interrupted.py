@@ -16,6 +16,7 @@ import pytest
 
 from bridge.cli import batch as batches
 from bridge.cli import bridges, watch
+from bridge.cli.batch import Batch, Picture
 from bridge.cli.enhance import Report, _all, job_request
 from bridge.cli.watch import HotFolder, _live
 from bridge.client import Client
@@ -323,6 +324,30 @@ async def test_watch_outlives_a_drive_that_goes_away_and_a_lost_bridge(
         (hot.folder / "second.png").write_bytes(samples.png)
         await until(hot, "second")
     assert sorted(path.name for path in found(hot)) == ["first-GPEN.png", "second-GPEN.png"]
+
+
+async def test_once_gives_up_on_a_lost_drive_and_the_next_run_brings_the_result(
+    bridge: Bridge, samples: Samples, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "AWAY_SECONDS", 0.3)
+    hot, away = hot_folder(tmp_path), tmp_path / "away"
+    (hot.folder / "first.png").write_bytes(samples.png)
+    taken, give = [], Batch.give
+
+    async def leave_after(batch: Batch, picture: Picture) -> None:
+        await give(batch, picture)
+        taken.append(picture)
+        hot.folder.rename(away)
+
+    monkeypatch.setattr(Batch, "give", leave_after)
+    async with asyncio.timeout(30):
+        await _live(hot, job_request(OPTIONS), once=True)
+    assert (len(taken), hot.told, hot.failed, found(hot)) == (1, 1, 1, [])
+    away.rename(hot.folder)
+    async with asyncio.timeout(30):
+        await _live(again := hot_folder(tmp_path), job_request(OPTIONS), once=True)
+    assert (again.told, again.failed) == (1, 0)
+    assert [path.name for path in found(hot)] == ["first-GPEN.png"]
 
 
 async def test_a_drive_that_goes_away_while_a_result_appears(

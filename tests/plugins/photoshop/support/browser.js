@@ -78,6 +78,7 @@ async function launch(bridge) {
   async function open({ theme = "dark", locale = "en_US", width = 300, height = 900, addresses = [`${origin}/bridge`] } = {}) {
     const page = await browser.newPage({ viewport: { width, height } });
     page.setDefaultTimeout(8000);
+    page.setDefaultNavigationTimeout(60000); // the first page of a browser on a busy machine is slow
     const errors = [];
     page.on("pageerror", (error) => errors.push(error.message));
     const options = JSON.stringify({ addresses, locale });
