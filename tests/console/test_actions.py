@@ -198,6 +198,26 @@ def test_weights_are_sent_checked_and_agreed_to(page: Any, served: Served, tmp_p
     page.locator(".lines li", has_text="studio (your own)").get_by_text("installed").wait_for()
 
 
+def test_a_lost_connection_sends_no_piece_twice(page: Any, served: Served, tmp_path: Path) -> None:
+    piece = 8 * 1024**2
+    offsets: list[int] = []
+
+    def sent(route: Any) -> None:
+        if route.request.method != "PATCH":
+            return route.continue_()
+        offsets.append(int(route.request.headers["upload-offset"]))
+        return route.abort() if len(offsets) == 2 else route.continue_()
+
+    page.route("**/v1/uploads/*", sent)
+    page.goto(f"{served.url}/#/system")
+    page.get_by_role("button", name="Import a file").click()
+    large = tmp_path / "holiday.pth"
+    large.write_bytes(bytes(2 * piece + 1))
+    page.get_by_role("dialog").locator("input[type=file]").set_input_files(large)
+    page.get_by_role("dialog").get_by_text("holiday.pth is not a checkpoint").wait_for()
+    assert offsets == [0, piece, piece, 2 * piece]
+
+
 def test_a_revoked_browser_is_told_and_loses_nothing(browser: Any, served: Served, photo: Path) -> None:
     def code() -> str:
         return str(served.ask("POST", "/v1/pair/code?for=owner")["code"])

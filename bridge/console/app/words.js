@@ -36,7 +36,8 @@ export const when = (text) =>
   new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(text));
 
 export function duration(seconds) {
-  if (seconds < 0.1) return t("time.seconds", { n: number(seconds, 3) });
+  if (seconds < 0.01) return t("time.seconds", { n: `< ${number(0.01, 2)}` });
+  if (seconds < 0.1) return t("time.seconds", { n: number(seconds, 2) });
   if (seconds < 10) return t("time.seconds", { n: number(seconds, 1) });
   if (seconds < 90) return t("time.seconds", { n: number(seconds) });
   if (seconds < 5400) return t("time.minutes", { n: number(seconds / 60) });
