@@ -79,7 +79,7 @@ def parts(network: TimedNetwork) -> Any:
     def opened(settings: Settings, places: Places) -> Parts:
         library = OneCheckpoint(bundled("weights"), places.weights)
         tools = Tools(Detector(), network, library)
-        return Parts(tools, library, "a timed network", lambda: None, lambda: None)
+        return Parts(tools, library, "a timed network", dict, lambda: None, lambda: None)
 
     return opened
 

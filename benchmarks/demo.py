@@ -104,8 +104,8 @@ def comparison(before: Bytes, after: Bytes, faces: tuple[FaceFound, ...]) -> Byt
         top, left = max(0, round(y0 - margin)), max(0, round(x0 - margin))
         region = np.s_[top : round(y1 + margin), left : round(x1 + margin)]
         for factor in sorted({1, max(1, rows[0].shape[1] // 2 // before[region].shape[1])}):
-            pair = (_enlarged(picture[region], factor) for picture in (before, after))
-            rows.append(_pair(*pair, f"before, {factor}00 %", f"after, {factor}00 %"))
+            pair = [_enlarged(picture[region], factor) for picture in (before, after)]
+            rows.append(_pair(pair[0], pair[1], f"before, {factor}00 %", f"after, {factor}00 %"))
     width = max(row.shape[1] for row in rows)
     return np.vstack([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows])
 

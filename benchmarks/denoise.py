@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 from skimage import data
 
+from bridge.imaging.codecs import decode
 from bridge.imaging.denoise import denoise
 from bridge.imaging.image import Array, Pixels
 from bridge.imaging.sharpen import sharpen
@@ -43,7 +44,7 @@ def photos(paths: list[Path]) -> dict[str, Pixels]:
         paths = [folder / name for name in ("female-03.jpg", "female-41.jpg")]
         if not folder.is_dir():
             return {"astronaut": data.astronaut(), "cat": data.chelsea()}
-    return {path.name: cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in paths}
+    return {path.name: decode(path.read_bytes(), max_megapixels=100).pixels for path in paths}
 
 
 def psnr(picture: Array, clean: Array) -> float:
@@ -53,7 +54,8 @@ def psnr(picture: Array, clean: Array) -> float:
 
 def nlm(picture: Pixels, h: float, h_colour: float) -> Pixels:
     """OpenCV's non-local means with the usual windows; it wants its channels the other way round."""
-    return cv2.fastNlMeansDenoisingColored(picture[..., ::-1].copy(), None, h, h_colour, 7, 21)[..., ::-1]
+    done = cv2.fastNlMeansDenoisingColored(picture[..., ::-1].copy(), None, h, h_colour, 7, 21)
+    return np.asarray(done, np.uint8)[..., ::-1]
 
 
 def noisy_of(clean: Pixels, sigma: float) -> Pixels:

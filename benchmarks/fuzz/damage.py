@@ -26,8 +26,9 @@ NUMBERS = (
     0x10000,
     0x7FFFFFFF,
     0x80000000,
+    0xFFFFFFFE,
+    0xFFFFFFFF,
 )
-NUMBERS += (0xFFFFFFFE, 0xFFFFFFFF)
 """What lengths, counts and offsets overflow at."""
 
 LONGEST = 4096

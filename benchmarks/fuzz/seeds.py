@@ -8,6 +8,7 @@ import json
 import struct
 import tempfile
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from PIL import Image as Pillow
 
 from bridge.imaging.codecs import Format, encode
 from bridge.imaging.containers import exif, ifd
-from bridge.imaging.image import Image, Metadata
+from bridge.imaging.image import Image, Metadata, Pixels
 from bridge.imaging.profiles import built_in
 from bridge.network import checkpoint
 from bridge.network.architecture import Architecture
@@ -49,12 +50,12 @@ def exif_blocks() -> list[bytes]:
         blocks.append(made.tobytes().removeprefix(b"Exif\0\0"))
     small = io.BytesIO()
     Pillow.new("RGB", (8, 8)).save(small, "JPEG")
-    order = "<"
+    little: Literal["<"] = "<"
     at = len(blocks[0])
-    link = 8 + 2 + 12 * struct.unpack_from(order + "H", blocks[0], 8)[0]
-    fields = {513: ifd.field(order, ifd.LONG, at + 42), 514: ifd.field(order, ifd.LONG, small.tell())}
-    directory = ifd.laid_out(order, {259: ifd.field(order, ifd.SHORT, 6), **fields}, at)
-    linked = blocks[0][:link] + struct.pack(order + "I", at) + blocks[0][link + 4 :]
+    link = 8 + 2 + 12 * struct.unpack_from(little + "H", blocks[0], 8)[0]
+    fields = {513: ifd.field(little, ifd.LONG, at + 42), 514: ifd.field(little, ifd.LONG, small.tell())}
+    directory = ifd.laid_out(little, {259: ifd.field(little, ifd.SHORT, 6), **fields}, at)
+    linked = blocks[0][:link] + struct.pack(little + "I", at) + blocks[0][link + 4 :]
     return [*blocks, linked + directory + small.getvalue(), exif.of_resolution((300, 300))]
 
 
@@ -66,7 +67,7 @@ def pictures(container: Format) -> list[bytes]:
     made = []
     for channels in (1, 3, 4):
         for dtype in (np.uint8, np.uint16, np.float32):
-            pixels = random.integers(0, 255, (7, 9, channels)).astype(dtype)
+            pixels: Pixels = random.integers(0, 255, (7, 9, channels)).astype(dtype)
             icc = built_in("Gray Gamma 2.2" if channels == 1 else "Display P3")
             made.append(encode(Image(pixels, icc, riding), container).data)
             made.append(encode(Image(pixels), container, quality=100).data)
@@ -76,7 +77,7 @@ def pictures(container: Format) -> list[bytes]:
 def _by_pillow(container: Format) -> list[bytes]:
     """What we read but do not write: palettes, progressive scans, other compressions."""
     plain = Pillow.fromarray(np.random.default_rng(4).integers(0, 255, (40, 56, 3)).astype(np.uint8))
-    ways = {
+    ways: dict[Format, list[tuple[Pillow.Image, dict[str, Any]]]] = {
         Format.JPEG: [(plain, {"progressive": True}), (plain.convert("L"), {"restart_marker_rows": 1})],
         Format.PNG: [
             (plain.quantize(16), {}),
@@ -114,9 +115,9 @@ def profiles() -> list[bytes]:
 @functools.cache
 def frames() -> list[bytes]:
     """A request of pixels, one with a profile, one of a file, and a result."""
-    pixels = np.arange(7 * 9 * 3, dtype=np.uint8).reshape(7, 9, 3)
+    pixels: Pixels = np.arange(7 * 9 * 3, dtype=np.uint8).reshape(7, 9, 3)
     raw = pixels_payload("image", pixels)
-    floats = pixels_payload("image", pixels.astype(np.float32) / 255)
+    floats = pixels_payload("image", np.divide(pixels, 255, dtype=np.float32))
     png = pictures(Format.PNG)[1]
     asked = {"preset": "dslr", "params": {"strength": 50}, "faces": [{"box": [1, 1, 6, 6]}]}
     return [

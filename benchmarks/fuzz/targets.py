@@ -99,7 +99,7 @@ def _profile(data: bytes) -> None:
         colour.problem(data, channels)
         sample = np.linspace(0, 1, 4 * channels, dtype=np.float32).reshape(2, 2, channels)
         there = colour.to_working(sample, data)
-        back = colour.from_working(there, data, channels=channels)  # type: ignore[arg-type]
+        back = colour.from_working(there, data, channels=channels)
         assert there.shape == (2, 2, 3)
         assert back.shape == sample.shape
     for told in (icc.description, colour.linearised):

@@ -26,11 +26,13 @@ def psnr(reference: FloatImage, picture: FloatImage) -> float:
 
 def gradient_similarity(reference: FloatImage, picture: FloatImage) -> float:
     """Mean similarity of gradient magnitudes on luma over three scales, 0-1; 1: the same edges."""
-    first, second = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (reference, picture))
+    first, second = (
+        np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.float32) for image in (reference, picture)
+    )
     scores = []
     for scale in range(SCALES):
         if scale:
-            first, second = (cv2.pyrDown(image) for image in (first, second))
+            first, second = (np.asarray(cv2.pyrDown(image), np.float32) for image in (first, second))
         a, b = _slope(first), _slope(second)
         scores.append(np.mean((2 * a * b + SIMILARITY_CONSTANT) / (a**2 + b**2 + SIMILARITY_CONSTANT)))
     return float(np.mean(scores))

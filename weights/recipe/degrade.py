@@ -191,7 +191,7 @@ def _compressed(photo: FloatImage, quality: int) -> FloatImage:
     encoded = cv2.imencode(
         ".jpg", cv2.cvtColor(bytes_, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
     )
-    decoded = cv2.imdecode(encoded[1], cv2.IMREAD_COLOR)
+    decoded = np.asarray(cv2.imdecode(encoded[1], cv2.IMREAD_COLOR), np.uint8)
     return _image(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)) / np.float32(255)
 
 

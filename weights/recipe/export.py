@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from bridge.network import checkpoint
+from bridge.network.digest import file_sha256
 from weights.recipe.train import Run
 
 
@@ -35,7 +36,7 @@ def main() -> None:
     export(run, asked.output)
     print(f"step {run.step}, {run.seconds / 3600:.1f} hours")
     print(f"bytes = {asked.output.stat().st_size}")
-    print(f'sha256 = "{checkpoint.file_sha256(asked.output)}"')
+    print(f'sha256 = "{file_sha256(asked.output)}"')
 
 
 if __name__ == "__main__":
