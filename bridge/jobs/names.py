@@ -69,8 +69,8 @@ def result_name(lease: Lease, media_type: str) -> PurePosixPath:
 
 
 def numbered(name: PurePosixPath, number: int) -> PurePosixPath:
-    """`a.tif` as `a-2.tif`."""
-    return name.with_name(f"{name.stem}-{number}{name.suffix}")
+    """`a.tif` as `a-2.tif`; as it is for number 1."""
+    return name if number == 1 else name.with_name(f"{name.stem}-{number}{name.suffix}")
 
 
 def suffix_for(source_name: str, media_type: str) -> str:

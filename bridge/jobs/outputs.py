@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -124,11 +125,11 @@ class Outputs:
         part: Path,
         written: Written,
     ) -> Promise:
-        number = 1
+        number = self._first_free(wanted) if lease.output.on_clash == "number" else 1
         while True:
-            name = wanted if number == 1 else numbered(wanted, number)
+            name = numbered(wanted, number)
             target = self.root / name
-            exists = target.exists() or target.is_symlink()
+            exists = _is_taken(target)
             own = exists and lease.output.on_clash == "replace_own" and self._is_own(name)
             if exists and lease.output.on_clash == "fail":
                 raise OutputExists(f"{name} exists.")
@@ -142,6 +143,21 @@ class Outputs:
                     self._steps("published")
                     return promise
             number += 1
+
+    def _first_free(self, wanted: PurePosixPath) -> int:
+        """A number that makes a name free, in few looks however many photos are called alike.
+
+        The lowest one, unless there are gaps.
+        """
+
+        def free(number: int) -> bool:
+            return not _is_taken(self.root / numbered(wanted, number))
+
+        above = 1
+        while not free(above):
+            above *= 2
+        tried = range(above // 2 + 1, above)
+        return tried.start + bisect_left(tried, True, key=free)
 
     def _is_own(self, name: PurePosixPath) -> bool:
         try:
@@ -160,6 +176,10 @@ class Outputs:
             except BridgeError:
                 return False
         return _is(target, expected)
+
+
+def _is_taken(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
 
 
 def _is(path: Path, expected: Written) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import Cancelled, DiskFull, OutputError, OutputExists
-from bridge.jobs import spool
+from bridge.jobs import outputs, spool
 from bridge.jobs.audit import verify
 from bridge.reply import Reply
 from tests.jobs.conftest import Died, Room
@@ -208,3 +208,20 @@ def test_a_really_full_disk(small_disk: Path, reply: Reply) -> None:
     assert alive.state(job) == "done"
     assert verify(alive.audit.folder) == 1
     alive.store.close()
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2, 3, 4, 5, 8, 9, 300])
+def test_many_photos_of_one_name_are_numbered_in_few_looks(
+    room: Room, reply: Reply, taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {f"photo-0-GPEN{f'-{number}' if number > 1 else ''}.png" for number in range(1, taken + 1)}
+    for name in names:
+        (room.outputs.root / name).touch()
+    looks: list[Path] = []
+    real = outputs._is_taken
+    monkeypatch.setattr(outputs, "_is_taken", lambda path: looks.append(path) or real(path))
+    room.submit()
+    room.publish(room.leased(), reply)
+    (own,) = set(room.files()) - names
+    assert own == ("photo-0-GPEN.png" if not taken else f"photo-0-GPEN-{taken + 1}.png")
+    assert len(looks) <= 2 * taken.bit_length() + 3
