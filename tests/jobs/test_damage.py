@@ -16,7 +16,7 @@ def set_cell(room: Room, column: str, value: Any, where: str, table: str = "item
     """As a disk, a hand or a stranger would: past all that the bridge checks."""
     rows = sqlite3.connect(room.home / "jobs.sqlite")
     rows.execute("PRAGMA ignore_check_constraints = ON")
-    rows.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (value,))
+    rows.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (value,))  # noqa: S608 - ours
     rows.commit()
     rows.close()
 

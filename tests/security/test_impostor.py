@@ -1,4 +1,4 @@
-"""A program of another user took the port of a bridge that died: it gets neither a token nor a photo (decision 0010)."""
+"""Another user's program on a dead bridge's port: it gets neither token nor photo (decision 0010)."""
 
 from __future__ import annotations
 
