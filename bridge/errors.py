@@ -521,6 +521,12 @@ class CrashLoop(BridgeError):
     default_hint = "Retry it at a smaller size or from another format; report the photo if it persists."
 
 
+class ItemDamaged(BridgeError):
+    code = "item_damaged"
+    title = "The stored record of this photo is damaged"
+    default_hint = "Add the photo to a new batch; the original is untouched. Check the disk."
+
+
 class StoreUnavailable(BridgeError):
     code = "store_unavailable"
     title = "The store of jobs cannot be used"

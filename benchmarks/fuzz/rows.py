@@ -15,8 +15,9 @@ from pathlib import Path
 from bridge.errors import BridgeError
 from bridge.jobs.batches import Batches, Submission
 from bridge.jobs.journal import Journal
+from bridge.jobs.leases import Promise
 from bridge.jobs.outputs import Outputs
-from bridge.jobs.queue import Promise, Queue
+from bridge.jobs.queue import Queue
 from bridge.jobs.retention import Retention, Rules
 from bridge.jobs.reviews import Reviews
 from bridge.jobs.store import Store

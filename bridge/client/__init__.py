@@ -108,7 +108,7 @@ class Client:
 
     async def health(self) -> Health:
         """Whether and how the bridge is."""
-        return await self._connection.ask("GET", "/v1/health", Health)
+        return await self._connection.health()
 
     async def ready(self) -> Ready:
         """Whether it takes pictures, and if not, why."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridge.jobs.job import now
-from bridge.jobs.store import Store, Transaction
+from bridge.jobs.store import Store, Transaction, undone_if_damaged
 from bridge.jobs.views import Outlook, item_state, job_state
 from bridge.protocol.events import ItemChanged, JobChanged, QueueChanged, StageBegun
 from bridge.protocol.jobs import ItemStage
@@ -33,12 +33,14 @@ class Journal:
 
     def job_changed(self, rows: Transaction, job: str, *, items_changed: bool = False) -> None:
         """A job as it is at this point of the transaction."""
-        state = job_state(rows, job, self.outlook)
-        self._append(rows, JobChanged(seq=0, at=now(), job=job, state=state, items_changed=items_changed))
+        with undone_if_damaged(rows):  # of what cannot be read nothing is told; the work goes on
+            state = job_state(rows, job, self.outlook)
+            self._append(rows, JobChanged(seq=0, at=now(), job=job, state=state, items_changed=items_changed))
 
     def item_changed(self, rows: Transaction, job: str, item: int) -> None:
         """An item as it is at this point of the transaction."""
-        self._append(rows, ItemChanged(seq=0, at=now(), job=job, state=item_state(rows, job, item)))
+        with undone_if_damaged(rows):
+            self._append(rows, ItemChanged(seq=0, at=now(), job=job, state=item_state(rows, job, item)))
 
     def stage_begun(self, rows: Transaction, job: str, item: int, stage: ItemStage) -> None:
         """A leased item entered a stage."""

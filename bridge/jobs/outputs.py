@@ -18,8 +18,9 @@ from bridge.errors import BridgeError, Cancelled, OutputError, OutputExists
 from bridge.imaging.codecs import inspect
 from bridge.jobs import spool
 from bridge.jobs.job import Lease
+from bridge.jobs.leases import Promise
 from bridge.jobs.names import numbered, result_name
-from bridge.jobs.queue import Promise, Queue
+from bridge.jobs.queue import Queue
 from bridge.jobs.spool import Written, part_of
 from bridge.protocol import frame
 from bridge.protocol.jobs import ItemResult
@@ -90,6 +91,7 @@ class Outputs:
         Raises:
             StoreUnavailable, DiskFull: to be called again.
         """
+        self._queue.set_aside_damaged()
         promised = {promise.lease_id: promise for promise in self._queue.promises()}
         for lease in self._queue.dead_leases():
             promise = promised.get(lease.lease_id)

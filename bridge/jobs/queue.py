@@ -9,10 +9,8 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from bridge.errors import BridgeError, DeviceOutOfMemory
+from bridge.errors import BridgeError, ItemDamaged, StoreUnavailable
 from bridge.jobs.batches import close_if_settled
 from bridge.jobs.job import (
     CRASHES_BEFORE_ALONE,
@@ -24,31 +22,19 @@ from bridge.jobs.job import (
     pause_before_next,
 )
 from bridge.jobs.journal import Journal
-from bridge.jobs.store import Row, Store, Transaction, of_rows
-from bridge.presets import Parameters
-from bridge.protocol.enhancement import EnhanceRequest, FaceFound
-from bridge.protocol.jobs import ItemError, ItemResult, ItemStage, JobOutput, Source
+from bridge.jobs.leases import (
+    WITH_JOB,
+    Promise,
+    error_text,
+    lease_of,
+    promise_of,
+    promise_text,
+)
+from bridge.jobs.store import Row, Store, Transaction, of_rows, undone_if_damaged
+from bridge.protocol.jobs import ItemStage
 
 LEASE_SECONDS = 900.0
 """A lease that entered no stage for so long is lost: a decoder hangs, or the disk does."""
-
-
-@dataclass(frozen=True)
-class Promise:
-    """What will lie in the output folder once an item is published; stored before it does.
-
-    Attributes:
-        lease_id: names the file aside.
-        replaces: the target may be overwritten: it is an older result of ours.
-    """
-
-    job: str
-    item: int
-    lease_id: str
-    result: ItemResult
-    faces: tuple[FaceFound, ...]
-    seconds: Mapping[str, float]
-    replaces: bool = False
 
 
 class Queue:
@@ -76,29 +62,11 @@ class Queue:
             if self._next(rows, moment, interactive_only) is None:
                 return None
         with self._store.write() as rows:
-            row = self._next(rows, moment, interactive_only)
-            if row is None:
-                return None
-            lease = _lease(row, secrets.token_hex(8))
-            rows.execute(
-                "UPDATE items SET state = ?, lease_id = ?, lease_boot = ?, lease_until = ?, attempts = ?,"
-                " alone = ?, stage = NULL WHERE job = ? AND item = ?",
-                (
-                    TRANSITIONS[Move.lease][1],
-                    lease.lease_id,
-                    self._store.boot_id,
-                    moment + LEASE_SECONDS,
-                    lease.attempt,
-                    lease.alone,
-                    lease.job,
-                    lease.item,
-                ),
-            )
-            self._journal.item_changed(rows, lease.job, lease.item)
-            first = "SELECT 1 FROM items WHERE job = ? AND state <> 'queued' LIMIT 2"
-            if len(rows.execute(first, (lease.job,)).fetchall()) == 1:
-                self._journal.job_changed(rows, lease.job)
-        return lease
+            while (row := self._next(rows, moment, interactive_only)) is not None:
+                with undone_if_damaged(rows) as damage:
+                    return self._take(rows, row, moment)
+                self._set_aside(rows, row, damage[0])
+        return None
 
     def enter(self, lease: Lease, stage: ItemStage) -> bool:
         """A worker begins a stage; renews the lease."""
@@ -116,7 +84,8 @@ class Queue:
         with self._store.write() as rows:
             return bool(
                 rows.execute(
-                    "UPDATE items SET promise = ? WHERE lease_id = ?", (_promised(promise), promise.lease_id)
+                    "UPDATE items SET promise = ? WHERE lease_id = ?",
+                    (promise_text(promise), promise.lease_id),
                 ).rowcount
             )
 
@@ -159,7 +128,7 @@ class Queue:
                 (
                     target,
                     None if pause is None else self._clock() + pause,
-                    _error(error),
+                    error_text(error),
                     json.dumps(dict(seconds)),
                     now() if pause is None else None,
                     lease.lease_id,
@@ -193,32 +162,28 @@ class Queue:
 
     # --- after a death ----------------------------------------------------------------------
 
-    @of_rows
+    def set_aside_damaged(self) -> None:
+        """Fail what dead boots held and cannot be read any more; nothing of it is published twice."""
+        with self._store.write() as rows:
+            for row in rows.execute(_HELD_BY_THE_DEAD, (self._store.boot_id,)).fetchall():
+                with undone_if_damaged(rows) as damage:
+                    lease_of(row, row["lease_id"])
+                    if row["promise"] is not None:
+                        promise_of(row)
+                if damage:
+                    self._set_aside(rows, row, damage[0])
+
     def promises(self) -> list[Promise]:
         """What dead boots promised and may have published."""
         with self._store.read() as rows:
-            found = rows.execute("SELECT * FROM items WHERE lease_id IS NOT NULL AND promise IS NOT NULL")
-            return [
-                Promise(
-                    row["job"],
-                    row["item"],
-                    row["lease_id"],
-                    **_kept(json.loads(row["promise"])),
-                )
-                for row in found
-                if row["lease_boot"] != self._store.boot_id
-            ]
+            found = rows.execute(_HELD_BY_THE_DEAD, (self._store.boot_id,))
+            return [promise_of(row) for row in found if row["promise"] is not None]
 
-    @of_rows
     def dead_leases(self) -> list[Lease]:
         """Items that dead boots held, promised ones too."""
         with self._store.read() as rows:
-            found = rows.execute(
-                f"SELECT {_WITH_JOB} FROM items JOIN jobs USING (job)"
-                " WHERE lease_id IS NOT NULL AND lease_boot <> ?",
-                (self._store.boot_id,),
-            )
-            return [_lease(row, row["lease_id"]) for row in found]
+            found = rows.execute(_HELD_BY_THE_DEAD, (self._store.boot_id,))
+            return [lease_of(row, row["lease_id"]) for row in found]
 
     def bury(self, lease: Lease) -> None:
         """Queue an item of a dead boot again, or fail it when it killed the bridge too often."""
@@ -238,6 +203,44 @@ class Queue:
 
     # --- parts ------------------------------------------------------------------------------
 
+    def _take(self, rows: Transaction, row: Row, moment: float) -> Lease:
+        lease = lease_of(row, secrets.token_hex(8))
+        rows.execute(
+            "UPDATE items SET state = ?, lease_id = ?, lease_boot = ?, lease_until = ?, attempts = ?,"
+            " alone = ?, stage = NULL WHERE job = ? AND item = ?",
+            (
+                TRANSITIONS[Move.lease][1],
+                lease.lease_id,
+                self._store.boot_id,
+                moment + LEASE_SECONDS,
+                lease.attempt,
+                lease.alone,
+                lease.job,
+                lease.item,
+            ),
+        )
+        self._journal.item_changed(rows, lease.job, lease.item)
+        first = "SELECT 1 FROM items WHERE job = ? AND state <> 'queued' LIMIT 2"
+        if len(rows.execute(first, (lease.job,)).fetchall()) == 1:
+            self._journal.job_changed(rows, lease.job)
+        return lease
+
+    def _set_aside(self, rows: Transaction, row: Row, damage: StoreUnavailable) -> None:
+        """Fail an item whose row cannot be read, so that it holds up nobody; no result of it is believed."""
+        rows.execute(
+            "UPDATE items SET state = ?, lease_id = NULL, stage = NULL, promise = NULL, not_before = NULL,"
+            " error = ?, seconds = '{}', result = NULL, result_name = NULL, available = 0, faces = NULL,"
+            " finished_at = ? WHERE job = ? AND item = ?",
+            (
+                TRANSITIONS[Move.fail][1],
+                error_text(ItemDamaged(damage.detail)),
+                now(),
+                row["job"],
+                row["item"],
+            ),
+        )
+        self._settled(rows, row["job"], row["item"])
+
     def _next(self, rows: Transaction, moment: float, interactive_only: bool) -> Row | None:
         open_jobs = rows.execute(
             "SELECT job FROM jobs WHERE finished_at IS NULL AND control = 'open' AND interactive >= ?"
@@ -247,7 +250,7 @@ class Queue:
         for (job,) in open_jobs:
             for killers in (False, True):  # who is to be alone comes last, and holds nobody up
                 row: Row | None = rows.execute(
-                    f"SELECT {_WITH_JOB} FROM items JOIN jobs USING (job) WHERE job = ?"
+                    f"SELECT {WITH_JOB} FROM items JOIN jobs USING (job) WHERE job = ?"
                     " AND state = 'queued' AND paused = 0 AND (crashes >= ?) = ?"
                     " AND (not_before IS NULL OR not_before <= ?) ORDER BY item LIMIT 1",
                     (job, CRASHES_BEFORE_ALONE, killers, moment),
@@ -277,7 +280,7 @@ class Queue:
             (
                 target,
                 error and error.code,
-                error and _error(error),
+                error and error_text(error),
                 now() if error else None,
                 row["lease_id"],
             ),
@@ -303,70 +306,6 @@ def item_of(rows: Transaction, lease_id: str) -> Row | None:
     return row
 
 
-_WITH_JOB = (
-    "items.*, jobs.client AS client, jobs.client_id AS client_id, jobs.created_at AS made_at,"
-    " jobs.interactive AS interactive"
+_HELD_BY_THE_DEAD = (
+    f"SELECT {WITH_JOB} FROM items JOIN jobs USING (job) WHERE lease_id IS NOT NULL AND lease_boot <> ?"
 )
-
-
-@of_rows
-def _lease(row: Row, lease_id: str) -> Lease:
-    given = json.loads(row["faces_given"]) if row["faces_given"] else {}
-    output = JobOutput.model_validate_json(row["output"])
-    question = EnhanceRequest.model_validate(
-        {
-            **given,
-            "preset": row["preset"],
-            "compose": row["compose"],
-            "output": output.model_dump(include={"format", "depth", "quality"}),
-        }
-    )
-    error: dict[str, Any] = json.loads(row["error"]) if row["error"] else {}
-    return Lease(
-        lease_id=lease_id,
-        job=row["job"],
-        item=row["item"],
-        ref=row["ref"],
-        source=Source.model_validate_json(row["source"]),
-        source_name=row["source_name"],
-        output=output,
-        question=question,
-        parameters=Parameters.model_validate_json(row["parameters"]),
-        client=row["client"],
-        client_id=row["client_id"],
-        made_on=row["made_at"][:10],
-        attempt=row["attempts"] + 1,
-        crashes=row["crashes"],
-        # Less company is what may help against a death, and against too little memory.
-        alone=row["crashes"] >= CRASHES_BEFORE_ALONE
-        or (row["attempts"] > 0 and error.get("code") == DeviceOutOfMemory.code),
-        interactive=bool(row["interactive"]),
-    )
-
-
-def _promised(promise: Promise) -> str:
-    return json.dumps(
-        {
-            "result": promise.result.model_dump(mode="json"),
-            "faces": [face.model_dump(mode="json", exclude_none=True) for face in promise.faces],
-            "seconds": dict(promise.seconds),
-            "replaces": promise.replaces,
-        }
-    )
-
-
-def _kept(promised: dict[str, Any]) -> dict[str, Any]:
-    return promised | {
-        "result": ItemResult.model_validate(promised["result"]),
-        "faces": tuple(FaceFound.model_validate(face) for face in promised["faces"]),
-    }
-
-
-def _error(error: BridgeError) -> str:
-    return ItemError(
-        code=error.code,
-        title=error.title,
-        detail=error.detail,
-        hint=error.hint,
-        retryable=error.retryable,
-    ).model_dump_json()

@@ -27,9 +27,10 @@ from bridge.errors import (
 from bridge.jobs.budget import Budget
 from bridge.jobs.job import Lease
 from bridge.jobs.journal import Journal
+from bridge.jobs.leases import Promise
 from bridge.jobs.outputs import Outputs, Step
 from bridge.jobs.pace import Pace
-from bridge.jobs.queue import Promise, Queue
+from bridge.jobs.queue import Queue
 from bridge.jobs.sources import Sources
 from bridge.metrics import Stages
 from bridge.pipeline import Tools

@@ -183,6 +183,22 @@ def of_rows(reading: Callable[P, R]) -> Callable[P, R]:
     return named
 
 
+@contextmanager
+def undone_if_damaged(rows: Transaction) -> Iterator[list[StoreUnavailable]]:
+    """A part of a transaction that is undone if a row turns out to be damaged; then the list holds why.
+
+    Inside a transaction only damage is called StoreUnavailable: what SQLite raises gets its name outside.
+    """
+    damage: list[StoreUnavailable] = []
+    rows.execute("SAVEPOINT one")
+    try:
+        yield damage
+    except StoreUnavailable as error:
+        rows.execute("ROLLBACK TO one")
+        damage.append(error)
+    rows.execute("RELEASE one")
+
+
 _DAMAGED = "Put back a backup, or move the file away to begin with an empty queue."
 
 

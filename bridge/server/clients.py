@@ -6,7 +6,6 @@ Only hashes of tokens are kept. Which route needs whom is said in the route tabl
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import hmac
 import secrets
 import threading
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bridge.atomic import write_file
 from bridge.errors import ClientUnknown, ConfigInvalid, OutputError
+from bridge.protocol.proof import name_of, secret_of
 from bridge.protocol.service import ClientList, ClientState, PairResult
 from bridge.server.route import Access, Route, answer
 
@@ -74,7 +74,7 @@ class Clients:
     def __init__(self, path: Path, owner_token: str) -> None:
         self._path = path
         self._lock = threading.Lock()  # saving happens in worker threads
-        self._owner = _digest(owner_token)
+        self._owner = secret_of(owner_token)
         try:
             self._records = _Records.model_validate_json(path.read_bytes()).clients
         except FileNotFoundError:
@@ -86,12 +86,17 @@ class Clients:
 
     def caller(self, token: str) -> Caller | None:
         """Who owns a token; the time it takes tells nothing about which one comes close."""
-        digest = _digest(token)
+        digest = secret_of(token)
         found = Caller("owner", "owner") if hmac.compare_digest(digest, self._owner) else None
         for record in self._records:
             if hmac.compare_digest(digest, record.token_sha256):
                 found = Caller(record.standing, record.client_id)
         return found
+
+    def secret_named(self, name: str) -> str | None:
+        """The secret that the bridge shares with a caller, by what it is called on the wire."""
+        secrets_kept = (self._owner, *(record.token_sha256 for record in self._records))
+        return next((secret for secret in secrets_kept if name_of(secret) == name), None)
 
     def name_of(self, caller: Caller) -> str:
         """What people call a caller: the name given in pairing, or `owner`."""
@@ -110,7 +115,7 @@ class Clients:
             client=client,
             name=name,
             paired_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            token_sha256=_digest(token),
+            token_sha256=secret_of(token),
             standing=standing,
         )
         with self._lock:
@@ -163,8 +168,3 @@ ROUTES = (
         errors=(ClientUnknown, OutputError),
     ),
 )
-
-
-def _digest(token: str) -> str:
-    # surrogateescape: header bytes that are not UTF-8 arrive as surrogates and must not raise.
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()

@@ -61,11 +61,16 @@ async def add_security_headers(request: web.Request, response: web.StreamRespons
 
 def _own_hosts(request: web.Request) -> frozenset[str]:
     """The values of Host that mean this bridge, with the port that this connection came in on."""
-    transport = request.transport
-    if transport is None:
-        raise HostRefused("The connection is gone.")
-    port = transport.get_extra_info("sockname")[1]
+    port = own_port(request)
     return frozenset(f"{name}:{port}" for name in LOOPBACK_NAMES)
+
+
+def own_port(request: web.Request) -> int:
+    """The port that a request came in on."""
+    if request.transport is None:
+        raise HostRefused("The connection is gone.")
+    port: int = request.transport.get_extra_info("sockname")[1]
+    return port
 
 
 def _check_host(request: web.Request, own: frozenset[str]) -> None:

@@ -10,13 +10,16 @@ from contextlib import suppress
 from aiohttp import web
 
 from bridge import __version__
-from bridge.errors import NotReady, StoreUnavailable
+from bridge.errors import InvalidRequest, NotReady, StoreUnavailable
 from bridge.imaging.codecs import Format
 from bridge.metrics import Metrics
 from bridge.presets import Mode
 from bridge.protocol import PROTOCOL
+from bridge.protocol.proof import CHALLENGE, HEADER, proof
 from bridge.protocol.service import Capabilities, Health, Limits, Ready, Reason, StageStats, Stats
 from bridge.server.checkpoints import TRANSFERS, states
+from bridge.server.clients import CLIENTS
+from bridge.server.guard import own_port
 from bridge.server.jobs import RUNNER, VIEWS
 from bridge.server.parts import READINESS
 from bridge.server.presets import PRESETS
@@ -45,9 +48,23 @@ UPTIME = web.AppKey("uptime", Uptime)
 
 
 async def health(request: web.Request) -> web.StreamResponse:
-    """Whether a bridge answers here, and how it is; needs no token."""
+    """Whether a bridge answers here, and how it is; needs no token, and proves whose it is."""
     status = request.app[READINESS].status
-    return answer(Health(status=status, version=__version__, protocol=PROTOCOL))
+    response = answer(Health(status=status, version=__version__, protocol=PROTOCOL))
+    if proof := _proof(request):
+        response.headers[HEADER] = proof
+    return response
+
+
+def _proof(request: web.Request) -> str | None:
+    """That we know the secret which the query names; None where there is no question, or no such secret."""
+    if not {"secret", "nonce"} & set(request.query):
+        return None
+    name, nonce = request.query.get("secret", ""), request.query.get("nonce", "")
+    if not CHALLENGE.fullmatch(name) or not CHALLENGE.fullmatch(nonce):
+        raise InvalidRequest("secret and nonce are 16 to 128 letters, digits, - and _, and come together.")
+    known = request.app[CLIENTS].secret_named(name)
+    return None if known is None else proof(known, own_port(request), nonce)
 
 
 async def ready(request: web.Request) -> web.StreamResponse:
@@ -142,7 +159,18 @@ def _gauge(app: web.Application) -> None:
 
 
 ROUTES = (
-    Route("GET", "/v1/health", health, access=Access.open, gives=Health),
+    Route(
+        "GET",
+        "/v1/health",
+        health,
+        access=Access.open,
+        gives=Health,
+        errors=(InvalidRequest,),
+        query=(
+            ("secret", "Which secret is to be proved: the first 16 digits of its SHA-256."),
+            ("nonce", "Proved with it; the answer is in the header GPEN-Proof."),
+        ),
+    ),
     Route("GET", "/v1/ready", ready, gives=Ready),
     Route("GET", "/v1/capabilities", capabilities, gives=Capabilities),
     Route("GET", "/v1/stats", stats, gives=Stats),

@@ -25,24 +25,25 @@ async def bridge(start: Start) -> Bridge:
 class Wire:
     """Passes bytes on to a bridge, and is cut after so many of them: once for each entry of `cuts`.
 
+    It has the bridge's port, on the other loopback address: a bridge proves itself for its own port only.
+
     Attributes:
         cuts: bytes from and to the bridge, together, that a connection lives for.
         connections: how many were made.
     """
 
-    to: int
-    port: int = 0
+    port: int
     cuts: list[int] = field(default_factory=list)
     connections: int = 0
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://[::1]:{self.port}"
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         left = [self.cuts.pop(0) if self.cuts else 10**12]
-        there, back = await asyncio.open_connection("127.0.0.1", self.to)
+        there, back = await asyncio.open_connection("127.0.0.1", self.port)
         flows = [
             asyncio.create_task(self._flow(reader, back, left)),
             asyncio.create_task(self._flow(there, writer, left)),
@@ -56,8 +57,7 @@ class Wire:
     async def _flow(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, left: list[int]) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await source.read(4096):
-                # The bridge looks at Host, which names this port.
-                sink.write(data.replace(f":{self.port}\r\n".encode(), f":{self.to}\r\n".encode()))
+                sink.write(data)
                 await sink.drain()
                 left[0] -= len(data)
                 if left[0] <= 0:
@@ -67,7 +67,5 @@ class Wire:
 @pytest.fixture
 async def wire(bridge: Bridge) -> AsyncIterator[Wire]:
     wire = Wire(bridge.port)
-    server = await asyncio.start_server(wire.carry, "127.0.0.1", 0)
-    wire.port = server.sockets[0].getsockname()[1]
-    async with server:
+    async with await asyncio.start_server(wire.carry, "::1", wire.port):
         yield wire

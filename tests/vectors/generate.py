@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import struct
 from pathlib import Path
@@ -146,7 +148,30 @@ def files() -> dict[str, bytes]:
     for name, (data, meant) in vectors().items():
         written[f"{name}.frame"] = data
         written[f"{name}.json"] = (json.dumps(meant, ensure_ascii=False, indent=1) + "\n").encode()
+    written["proofs.json"] = (json.dumps(proofs(), indent=1) + "\n").encode()
     return written
+
+
+def proofs() -> list[dict[str, Any]]:
+    """What a bridge answers to a challenge (docs/protocol.md, "Whether it is ours")."""
+    made = []
+    for port, token, nonce in (
+        (17860, "Zm9yIHRoZSB2ZWN0b3JzIG9ubHksIG5vYm9keSdzIG4", "0123456789abcdef"),
+        (443, "t", "nonce-nonce_NONCE"),
+        (61234, "long " * 30, "n" * 128),
+    ):
+        secret = hashlib.sha256(token.encode()).hexdigest()
+        said = f"gpen-bridge:{port}:{nonce}".encode()
+        made.append(
+            {
+                "url": f"http://127.0.0.1:{port}",
+                "token": token,
+                "nonce": nonce,
+                "secret": hashlib.sha256(secret.encode()).hexdigest()[:16],
+                "proof": hmac.new(secret.encode(), said, "sha256").hexdigest(),
+            }
+        )
+    return made
 
 
 if __name__ == "__main__":

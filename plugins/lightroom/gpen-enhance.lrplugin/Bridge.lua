@@ -2,6 +2,7 @@
 -- Every method returns a value, or nil and a problem: { code =, title =, detail =, hint =, retryable = }.
 -- Yields where the transport does.
 
+local Digest = require "Digest"
 local Json = require "Json"
 local Protocol = require "Protocol"
 
@@ -12,7 +13,7 @@ local HEALTH_SECONDS = 5
 local PICTURE_SECONDS = 120
 
 --- A client.
--- @param options { request =, upload = as in Http.lua,
+-- @param options { request =, upload = as in Http.lua, now = function() -> seconds,
 --   endpoint = function() -> { url =, token =, isLocal =, exchange = }, or nil and a problem }
 -- The endpoint is asked for at each call: after a restart the bridge has a new token, and perhaps a new port.
 function Bridge.new(options)
@@ -55,17 +56,26 @@ local function headersFor(endpoint, more)
     return headers
 end
 
--- Send with whatever endpoint there is; after a 401 or a silence once more, if the endpoint has changed.
-function Bridge:exchange(send)
+-- Try with whatever endpoint there is; after a refusal or a silence once more, if the endpoint has changed.
+function Bridge:tried(attempt)
     local endpoint, whyNone = self:endpoint()
     if not endpoint then return nil, whyNone end
-    local answer, problem = send(endpoint)
-    if not answer or answer.status == 401 then
-        local again = self:endpoint()
-        if again and (again.token ~= endpoint.token or again.url ~= endpoint.url) then
-            answer, problem = send(again)
-        end
-    end
+    local found, problem = attempt(endpoint)
+    if found then return found end
+    local again = self:endpoint()
+    if again and (again.token ~= endpoint.token or again.url ~= endpoint.url) then return attempt(again) end
+    return nil, problem
+end
+
+-- Send to the bridge whose token we have, and to nobody else.
+function Bridge:exchange(send)
+    local answer, problem = self:tried(function(endpoint)
+        local health, whyNot = self:proven(endpoint)
+        if not health then return nil, whyNot end
+        local answer, failure = send(endpoint)
+        if answer and answer.status == 401 then return nil, problemOf(answer) end
+        return answer, failure
+    end)
     if not answer then return nil, problem end
     if answer.status >= 400 then return nil, problemOf(answer) end
     return answer
@@ -95,14 +105,44 @@ function Bridge:ask(method, path, message, options)
     return content
 end
 
--- --- the bridge itself -------------------------------------------------------
+-- --- who answers -------------------------------------------------------------
 
---- Whether a bridge of our protocol answers.
--- @return { status =, version =, protocol = }.
-function Bridge:health()
-    local health, problem = self:ask("GET", "/v1/health", nil, { timeout = HEALTH_SECONDS })
-    if not health then return nil, problem end
-    if health.service ~= Protocol.SERVICE then return nil, { code = "bridge_foreign" } end
+local asked = 0
+
+-- Unpredictable for whoever does not know the secret: else answers could be collected before.
+local function nonceOf(secret, moment)
+    asked = asked + 1
+    return Digest.sha256(string.format("nonce:%s:%.6f:%d:%s", secret, moment, asked, tostring({})))
+end
+
+local function portOf(url)
+    return url:match(":(%d+)$") or (url:match("^https:") and "443" or "80")
+end
+
+-- The secret that the bridge shares with the token's owner, and what it is called.
+function Bridge:secretOf(token)
+    if self.token ~= token then
+        self.token, self.secret = token, Digest.sha256(token)
+        self.secretName = Digest.sha256(self.secret):sub(1, 16)
+    end
+    return self.secret, self.secretName
+end
+
+-- What the bridge of the endpoint's token says of itself; nil and a problem where something else answers.
+-- Asked anew each time: a bridge may die, and a program of another user take its port. Without a token,
+-- which is while pairing, any bridge will do.
+function Bridge:proven(endpoint, timeout)
+    local path, expected = "/v1/health", nil
+    if endpoint.token then
+        local secret, name = self:secretOf(endpoint.token)
+        local nonce = nonceOf(secret, self.options.now())
+        path = path .. "?secret=" .. name .. "&nonce=" .. nonce
+        expected = Digest.hmac(secret, "gpen-bridge:" .. portOf(endpoint.url) .. ":" .. nonce)
+    end
+    local answer, problem = self.options.request("GET", endpoint.url .. path, { headers = {}, timeout = timeout })
+    if not answer then return nil, problem end
+    local health = answer.status == 200 and Json.decode(answer.body)
+    if not Json.isObject(health) or health.service ~= Protocol.SERVICE then return nil, foreign(answer.status) end
     if health.protocol ~= Protocol.VERSION then
         return nil, {
             code = "protocol_mismatch",
@@ -110,7 +150,18 @@ function Bridge:health()
                 tostring(health.protocol), Protocol.VERSION),
         }
     end
+    local shown = answer.fields["gpen-proof"]
+    if expected and not shown then return nil, { code = "unauthorized" } end
+    if expected and shown ~= expected then return nil, { code = "bridge_foreign" } end
     return health
+end
+
+-- --- the bridge itself -------------------------------------------------------
+
+--- Whether the bridge answers, and speaks our protocol.
+-- @return { status =, version =, protocol = }.
+function Bridge:health()
+    return self:tried(function(endpoint) return self:proven(endpoint, HEALTH_SECONDS) end)
 end
 
 --- Whether it takes pictures, and why not: { ready =, reasons = }.

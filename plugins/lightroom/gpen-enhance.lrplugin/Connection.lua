@@ -1,6 +1,7 @@
 --- Finds the bridge, starts it when it is not running, and pairs with a remote one.
 -- Knows where bridge.json lies and what a start command looks like; speaks through Bridge.lua.
 
+local LrDate = import "LrDate"
 local LrTasks = import "LrTasks"
 
 local Bridge = require "Bridge"
@@ -61,7 +62,14 @@ end
 
 --- A client of whatever bridge there is at the moment of each call.
 function Connection.bridge()
-    return Bridge.new { request = Http.request, upload = Http.upload, endpoint = Connection.endpoint }
+    return Connection.clientOf(Connection.endpoint)
+end
+
+--- A client of the bridge at an endpoint.
+function Connection.clientOf(endpoint)
+    return Bridge.new {
+        request = Http.request, upload = Http.upload, now = LrDate.currentTime, endpoint = endpoint,
+    }
 end
 
 -- --- starting ----------------------------------------------------------------
@@ -94,6 +102,13 @@ function Connection.startLine()
     return line .. " >/dev/null 2>&1 &"
 end
 
+-- Nobody answers at the address of bridge.json, or something that is not our bridge: then that has ended.
+local AWAY = { bridge_unreachable = true, timed_out = true, bridge_foreign = true, unauthorized = true }
+
+local function isAway(problem)
+    return AWAY[problem.code] == true
+end
+
 --- Start the local bridge and wait until it answers.
 -- @return true; or nil and a problem.
 function Connection.start(bridge, isCanceled)
@@ -109,7 +124,7 @@ function Connection.start(bridge, isCanceled)
         if isCanceled() then return nil, { code = "cancelled" } end
         local health, problem = Tasks.await(isCanceled, bridge.health, bridge)
         if health then return true end
-        if problem.code ~= "bridge_unreachable" and problem.code ~= "timed_out" then return nil, problem end
+        if not isAway(problem) then return nil, problem end
         LrTasks.sleep(LOOK_SECONDS)
         waited = waited + LOOK_SECONDS
     end
@@ -123,10 +138,11 @@ function Connection.open(isCanceled)
     local bridge = Connection.bridge()
     local health, problem = Tasks.await(isCanceled, bridge.health, bridge)
     if health then return bridge end
-    local isAway = problem.code == "bridge_unreachable" or problem.code == "timed_out"
-    if not isAway or remote() then return nil, problem end
+    if not isAway(problem) or remote() then return nil, problem end
     local started, whyNot = Connection.start(bridge, isCanceled)
     if started then return bridge end
+    -- A program in the bridge's place says more than that none can be started.
+    if whyNot.code == "bridge_missing" and problem.code == "bridge_foreign" then return nil, problem end
     return nil, whyNot
 end
 
@@ -136,11 +152,9 @@ end
 -- @return true; or nil and a problem.
 function Connection.pair(url, code)
     url = url:gsub("/+$", "")
-    local bridge = Bridge.new {
-        request = Http.request,
-        upload = Http.upload,
-        endpoint = function() return { url = url, protocol = Protocol.VERSION, isLocal = false } end,
-    }
+    local bridge = Connection.clientOf(function()
+        return { url = url, protocol = Protocol.VERSION, isLocal = false }
+    end)
     local health, problem = bridge:health()
     if not health then return nil, problem end
     local paired, whyNot = bridge:pair(code)

@@ -17,7 +17,7 @@ const { asProblem } = require("./problem.js");
  */
 
 /** After these no other document can succeed either, so the rest waits for a resume. */
-const STOPPING = new Set(["cancelled", "bridge_unreachable", "bridge_timeout", "unauthorized", "not_paired"]);
+const STOPPING = new Set(["cancelled", "bridge_unreachable", "bridge_timeout", "not_a_bridge", "unauthorized", "not_paired"]);
 
 /**
  * @param {import("./enhance.js").Tools} tools

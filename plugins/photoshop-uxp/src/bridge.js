@@ -1,6 +1,7 @@
 // The client of the bridge: finds it, pairs with it, asks it. The transport is passed in.
 "use strict";
 
+const { hmac, sha256 } = require("./digest.js");
 const { MEDIA_TYPE, PROTOCOL, blankFrame, decodeFrame, pixelsPayload } = require("./protocol.js");
 const { Problem } = require("./problem.js");
 const { decodeUtf8 } = require("./utf8.js");
@@ -12,6 +13,7 @@ const WORK_MS = 30 * 60 * 1000;
 /** How long a busy or starting bridge is waited for. */
 const PATIENCE_MS = 10 * 60 * 1000;
 const LONGEST_PAUSE_MS = 15000;
+const SECRET_NAME_DIGITS = 16;
 
 /**
  * @typedef {import("./transport.js").Send} Send
@@ -21,7 +23,8 @@ const LONGEST_PAUSE_MS = 15000;
  * @typedef {import("./protocol.js").Payload} Payload
  *
  * @typedef {{service: string, status: "ok" | "starting" | "degraded", version: string, protocol: number}} Health
- * @typedef {{url: string, health?: Health, problem?: Problem}} Attempt what became of one address
+ * @typedef {{url: string, health?: Health, token?: string | null, problem?: Problem}} Attempt what became of one address;
+ *   token: ours, if the bridge there proved that it knows it
  *
  * @typedef {object} Picture pixels on their way to the bridge
  * @property {number} width
@@ -69,10 +72,11 @@ class Bridge {
    */
   async connect() {
     const attempts = await this._look(true);
-    const found = attempts.find((attempt) => attempt.health);
+    // Our own bridge comes first, wherever it is; else one that can be paired.
+    const found = attempts.find(({ token }) => token) || attempts.find(({ health }) => health);
     this.url = found ? found.url : null;
     this.health = (found && found.health) || null;
-    this._token = found ? await this._tokens.load(found.url) : null;
+    this._token = (found && found.token) || null;
     if (this.health) return this.health;
     const telling = attempts.find(({ problem }) => problem && problem.code === "protocol_mismatch");
     if (telling && telling.problem) throw telling.problem;
@@ -86,7 +90,7 @@ class Bridge {
   }
 
   /**
-   * @param {boolean} first stop at the first bridge
+   * @param {boolean} first stop at the bridge that is ours; without a token, at the first one
    * @returns {Promise<Attempt[]>}
    */
   async _look(first) {
@@ -94,8 +98,10 @@ class Bridge {
     const attempts = [];
     for (const url of this.addresses) {
       try {
-        attempts.push({ url, health: await this._healthAt(url) });
-        if (first) break;
+        const token = await this._tokens.load(url);
+        const { health, known } = await this._answerAt(url, token, HEALTH_MS);
+        attempts.push({ url, health, token: known ? token : null });
+        if (first && (known || token === null)) break;
       } catch (error) {
         attempts.push({ url, problem: /** @type {Problem} */ (error) });
       }
@@ -104,11 +110,20 @@ class Bridge {
   }
 
   /**
+   * What answers at an address, and whether it proved that it knows our token. The token itself is not sent.
+   *
    * @param {string} url
-   * @returns {Promise<Health>}
+   * @param {string | null} token
+   * @param {number} timeout in milliseconds
+   * @param {Cancellation} [cancellation]
+   * @returns {Promise<{health: Health, known: boolean}>}
+   * @throws {Problem} `not_a_bridge`: also where the proof is wrong; `protocol_mismatch`
    */
-  async _healthAt(url) {
-    const reply = await this._send({ method: "GET", url: `${url}/v1/health`, timeout: HEALTH_MS });
+  async _answerAt(url, token, timeout, cancellation) {
+    const secret = token === null ? "" : sha256(token);
+    const nonce = crypto.randomUUID();
+    const question = token === null ? "" : `?secret=${sha256(secret).slice(0, SECRET_NAME_DIGITS)}&nonce=${nonce}`;
+    const reply = await this._send({ method: "GET", url: `${url}/v1/health${question}`, timeout, cancellation });
     const health = jsonOf(reply);
     if (reply.status !== 200 || !health || health.service !== "gpen-bridge")
       throw new Problem("not_a_bridge", { detail: `another program answers there (status ${reply.status})`, values: { url } });
@@ -117,7 +132,10 @@ class Bridge {
       const detail = `the bridge there (version ${health.version}) speaks protocol ${health.protocol}, the plug-in ${PROTOCOL}`;
       throw new Problem("protocol_mismatch", { detail, values });
     }
-    return health;
+    const proof = token === null ? null : reply.header("GPEN-Proof");
+    if (proof !== null && proof !== hmac(secret, `gpen-bridge:${portOf(url)}:${nonce}`))
+      throw new Problem("not_a_bridge", { detail: "a program that is not your bridge answers there", values: { url } });
+    return { health, known: proof !== null };
   }
 
   /**
@@ -264,29 +282,42 @@ class Bridge {
   }
 
   /**
-   * One exchange with our token; anything but success is thrown by its name.
+   * One exchange with our token; anything but success is thrown by its name. Before each, the bridge proves itself:
+   * it may have died, and a program of another user have taken its port.
    *
    * @param {{method: string, path: string, headers?: Record<string, string>, body?: string | Uint8Array, timeout: number, cancellation?: Cancellation}} question
    * @returns {Promise<Reply>}
    */
   async ask({ path, headers = {}, ...call }) {
-    /** @type {Record<string, string>} */
-    const authorization = this._token ? { Authorization: `Bearer ${this._token}` } : {};
     const url = this._address();
+    const token = this._token;
+    if (token !== null) {
+      const { known } = await this._answerAt(url, token, QUESTION_MS, call.cancellation);
+      if (!known) throw this._unknown();
+    }
+    /** @type {Record<string, string>} */
+    const authorization = token !== null ? { Authorization: `Bearer ${token}` } : {};
     const reply = await this._send({ ...call, url: url + path, headers: { ...headers, ...authorization } });
     if (reply.status >= 200 && reply.status < 300) return reply;
-    const problem = problemOf(reply);
-    if (problem.code === "unauthorized") {
-      this._token = null; // revoked, or lost by the bridge: the panel asks for a new code
-      await this._tokens.remove(url);
-    }
-    throw problem;
+    throw reply.status === 401 ? this._unknown() : problemOf(reply);
+  }
+
+  /** Revoked, or lost by the bridge: the panel asks for a new code. The token is kept till then: who says so may lie. */
+  _unknown() {
+    this._token = null;
+    return new Problem("unauthorized", { status: 401 });
   }
 
   _address() {
     if (this.url === null) throw new Problem("bridge_unreachable", { detail: "No bridge has been found yet." });
     return this.url;
   }
+}
+
+/** @param {string} url */
+function portOf(url) {
+  const port = /^https?:\/\/[^/]*:(\d+)/.exec(url);
+  return port ? port[1] : url.startsWith("https:") ? "443" : "80";
 }
 
 /**

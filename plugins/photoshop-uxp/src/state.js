@@ -345,7 +345,7 @@ class Model {
 
 /** @param {Problem} problem */
 function isAboutBridge(problem) {
-  return ["bridge_unreachable", "bridge_timeout", "protocol_mismatch", "unauthorized", "not_paired"].includes(problem.code);
+  return ["bridge_unreachable", "bridge_timeout", "not_a_bridge", "protocol_mismatch", "unauthorized", "not_paired"].includes(problem.code);
 }
 
 module.exports = { Model };

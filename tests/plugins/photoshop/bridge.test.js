@@ -109,8 +109,56 @@ test("a lost or revoked token leads back to pairing, not to an error without end
   await bridge.asOwner("DELETE", `/v1/clients/${clients.at(-1).client_id}`);
   await assert.rejects(made.bridge.capabilities(), { code: "unauthorized" });
   assert.equal(made.bridge.paired, false);
-  assert.equal(made.world.safe.size, 0);
+  assert.equal(made.world.safe.size, 1, "who says that the token is unknown may lie: it is kept till the next pairing");
+  await made.bridge.connect();
+  assert.equal(made.bridge.paired, false);
+  await made.bridge.pair(await bridge.newCode());
+  assert.equal(made.world.safe.size, 1);
+  assert.ok((await made.bridge.capabilities()).presets.length >= 4);
 });
+
+/** A program that says that it is a bridge, and keeps what it is sent; what it proves is `prove(path)`. */
+async function impostor(prove) {
+  const heard = [];
+  const health = JSON.stringify({ service: "gpen-bridge", status: "ok", version: "0.1.0", protocol: 1 });
+  const server = http.createServer((request, reply) => {
+    let length = 0;
+    request.on("data", (chunk) => (length += chunk.length)).on("end", async () => {
+      heard.push({ method: request.method, path: request.url, headers: request.headers, length });
+      const proof = request.url.includes("?") ? await prove(request.url) : null;
+      reply.writeHead(200, { "Content-Type": "application/json", ...(proof ? { "GPEN-Proof": proof } : {}) }).end(health);
+    });
+  });
+  servers.push(server);
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const gotNothing = () => heard.every((one) => one.method === "GET" && one.path.startsWith("/v1/health") && !one.headers.authorization && one.length === 0);
+  return { url: `http://127.0.0.1:${server.address().port}`, heard, gotNothing };
+}
+
+/** What the real bridge says to a challenge, asked by someone who knows no token. */
+const relayed = (path) =>
+  new Promise((resolve, reject) => {
+    http.get(bridge.url + path, { agent: false }, (reply) => resolve(reply.resume().headers["gpen-proof"])).on("error", reject);
+  });
+
+for (const [how, prove] of [["says nothing", () => null], ["guesses", () => "0".repeat(64)], ["asks the real bridge", relayed]]) {
+  test(`another user's program that took the port, and ${how}, gets neither token nor photo`, async () => {
+    const thief = await impostor(prove);
+    const made = await scene(bridge);
+    made.tools.bridge.url = thief.url; // the bridge died a moment ago, and this took its place
+    const document = made.world.open({ width: 420, height: 330 });
+    document.addLayer({ rect: rectOf(0, 0, 420, 330), paint: painter([{ left: 0, top: 20 }]) });
+    const { enhanceLayer } = made.world.load("src/enhance.js");
+    await assert.rejects(enhanceLayer(made.tools, order(made.world)), (problem) => ["not_a_bridge", "unauthorized"].includes(problem.code));
+    assert.ok(thief.heard.length > 0);
+    assert.ok(thief.gotNothing(), JSON.stringify(thief.heard));
+    made.tools.bridge.addresses = [thief.url, bridge.url];
+    await made.tools.bridge.connect();
+    assert.equal(made.tools.bridge.url, bridge.url, "our own bridge is found behind it");
+    assert.ok(made.tools.bridge.paired);
+    assert.ok(thief.gotNothing(), JSON.stringify(thief.heard));
+  });
+}
 
 test("no credentials, no origin, no cookies: only our token goes out", async () => {
   FakeXMLHttpRequest.sent.length = 0;

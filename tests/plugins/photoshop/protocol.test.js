@@ -9,6 +9,7 @@ const { plugin } = require("./support/plugin.js");
 
 const protocol = plugin("src/protocol.js");
 const utf8 = plugin("src/utf8.js");
+const digest = plugin("src/digest.js");
 
 const VECTORS = path.join(__dirname, "../../vectors");
 const NAMES = fs.readdirSync(VECTORS).filter((name) => name.endsWith(".frame")).map((name) => name.slice(0, -6));
@@ -67,4 +68,21 @@ test("UTF-8 is Node's, and nothing else is taken", () => {
   assert.ok(utf8.hasLoneSurrogate("a\uD800"));
   assert.ok(utf8.hasLoneSurrogate("\uDC00a"));
   assert.ok(!utf8.hasLoneSurrogate("\u{1F600}\u{1F600}"));
+});
+
+test("the vectors of the bridge's proof", () => {
+  for (const { url, token, nonce, secret, proof } of JSON.parse(fs.readFileSync(path.join(VECTORS, "proofs.json"), "utf8"))) {
+    const shared = digest.sha256(token);
+    assert.equal(digest.sha256(shared).slice(0, 16), secret);
+    assert.equal(digest.hmac(shared, `gpen-bridge:${url.split(":").at(-1)}:${nonce}`), proof);
+  }
+});
+
+test("SHA-256 and HMAC of every length around the blocks are Node's own", () => {
+  const crypto = require("node:crypto");
+  for (let length = 0; length < 200; length += 1) {
+    const text = "wé".repeat(length).slice(0, length);
+    assert.equal(digest.sha256(text), crypto.createHash("sha256").update(text).digest("hex"));
+    assert.equal(digest.hmac(text, "x"), crypto.createHmac("sha256", text).update("x").digest("hex"));
+  }
 });

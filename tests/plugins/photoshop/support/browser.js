@@ -75,13 +75,13 @@ async function launch(bridge) {
   closing.push(() => browser.close(), async () => server.close(server.closeAllConnections()));
   const origin = `http://127.0.0.1:${server.address().port}`;
 
-  async function open({ theme = "dark", locale = "en_US", width = 300, height = 900, addresses = [`${origin}/bridge`] } = {}) {
+  async function open({ theme = "dark", locale = "en_US", width = 300, height = 900, addresses = [bridge.url] } = {}) {
     const page = await browser.newPage({ viewport: { width, height } });
     page.setDefaultTimeout(8000);
     page.setDefaultNavigationTimeout(60000); // the first page of a browser on a busy machine is slow
     const errors = [];
     page.on("pageerror", (error) => errors.push(error.message));
-    const options = JSON.stringify({ addresses, locale });
+    const options = JSON.stringify({ addresses, locale, bridge: bridge.url });
     await page.route(`${origin}/`, (route) =>
       route.fulfill({
         contentType: "text/html",

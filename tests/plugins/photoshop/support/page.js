@@ -31,6 +31,11 @@
   }
 
   const options = window.GPEN_OPTIONS;
+  // The plug-in speaks to the bridge itself; a page can only by the road that browser.js made.
+  const { open } = XMLHttpRequest.prototype;
+  XMLHttpRequest.prototype.open = function openByRoad(method, url, ...more) {
+    return open.call(this, method, url.replace(options.bridge, `${location.origin}/bridge`), ...more);
+  };
   const { World, MISSING } = requireFrom("/support")("./world.js");
   const { wordsFor } = requireFrom("/plugin/src")("./messages.js");
   const world = new World({ addresses: options.addresses, locale: options.locale });

@@ -1,0 +1,132 @@
+"""Rows that no version of the bridge wrote: each fails by itself, and nobody waits behind it."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import pytest
+
+from bridge.errors import StoreUnavailable
+from bridge.reply import Reply
+from tests.jobs.conftest import Room
+
+
+def set_cell(room: Room, column: str, value: Any, where: str, table: str = "items") -> None:
+    """As a disk, a hand or a stranger would: past all that the bridge checks."""
+    rows = sqlite3.connect(room.home / "jobs.sqlite")
+    rows.execute("PRAGMA ignore_check_constraints = ON")
+    rows.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (value,))  # noqa: S608 - ours
+    rows.commit()
+    rows.close()
+
+
+UNREADABLE = [
+    ("source", "{"),
+    ("source", '{"path": "a", "upload": "b"}'),
+    ("source", b"\xff\xfe"),
+    ("output", "[]"),
+    ("output", '{"format": "exe"}'),
+    ("parameters", '{"strength": 1e9}'),
+    ("parameters", "null"),
+    ("faces_given", "[1"),
+    ("compose", "sideways"),
+    ("attempts", "many"),
+    ("error", "{"),
+]
+NOT_NEEDED = [
+    ("seconds", "["),
+    ("result", '{"name": 3}'),
+    ("faces", "{"),
+    ("queued_at", b"\xff"),
+    ("stage", "?"),
+]
+
+
+@pytest.mark.parametrize(("column", "value"), UNREADABLE, ids=lambda value: str(value)[:24])
+def test_a_damaged_item_fails_alone(room: Room, column: str, value: Any) -> None:
+    job, later = room.submit(3), room.submit(1)
+    set_cell(room, column, value, "item = 0 AND rowid = 1")
+    leased = [room.leased() for _ in range(3)]
+    assert [(lease.job, lease.item) for lease in leased] == [(job, 1), (job, 2), (later, 0)]
+    assert room.queue.lease() is None
+    with room.store.read() as rows:
+        state, error = rows.execute("SELECT state, error FROM items WHERE rowid = 1").fetchone()
+    assert state == "failed"
+    assert '"item_damaged"' in error
+    assert room.views.job(job).counts.failed == 1
+
+
+@pytest.mark.parametrize(("column", "value"), NOT_NEEDED, ids=lambda value: str(value)[:24])
+def test_damage_that_the_work_does_not_need_costs_nothing(
+    room: Room, reply: Reply, column: str, value: Any
+) -> None:
+    job = room.submit(2)
+    set_cell(room, column, value, "item = 0")
+    for _ in range(2):
+        room.publish(room.leased(), reply)
+    assert room.views.job(job).counts.done == 2
+
+
+def test_the_rest_of_its_batch_is_done_and_the_batch_comes_to_an_end(room: Room, reply: Reply) -> None:
+    job = room.submit(2)
+    set_cell(room, "source", "{", "item = 0")
+    room.publish(room.leased(), reply)
+    told = room.views.job(job)
+    assert (told.state, told.counts.done, told.counts.failed) == ("finished", 1, 1)
+    failed = room.views.item(job, 0)
+    assert failed.error is not None
+    assert failed.error.code == "item_damaged"
+    assert [item.state for item in room.views.items(job, limit=10).items] == ["failed", "done"]
+
+
+def test_only_damaged_items_leave_an_empty_queue(room: Room) -> None:
+    job = room.submit(3)
+    set_cell(room, "source", "{", "1 = 1")
+    assert room.queue.lease() is None
+    assert room.views.job(job).state == "finished"
+
+
+@pytest.mark.parametrize(("column", "value"), [("parameters", "{"), ("output", "["), ("created_at", 7)])
+def test_a_damaged_batch_is_done_all_the_same_and_holds_up_no_other(
+    room: Room, reply: Reply, column: str, value: Any
+) -> None:
+    damaged, healthy = room.submit(1), room.submit(1)
+    set_cell(room, column, value, "seq = 1", "jobs")
+    for job in (damaged, healthy):
+        lease = room.leased()
+        assert lease.job == job
+        room.publish(lease, reply)
+    assert room.queue.lease() is None
+    assert room.views.job(healthy).state == "finished"
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("promise", "{"), ("promise", "[]"), ("source", "{"), ("output", "3"), ("error", "{")],
+)
+def test_what_a_dead_boot_held_and_cannot_be_read_holds_up_no_start(
+    room: Room, reply: Reply, column: str, value: str
+) -> None:
+    job = room.submit(2)
+    lease = room.leased()
+    room.outputs.publish(lease, reply, {}, lambda: True)
+    set_cell(room, column, value, "item = 0")
+    next_boot = room.reborn()
+    next_boot.outputs.recover()
+    assert next_boot.state(job, 0) == "failed"  # and not queued: its file may lie there already
+    assert next_boot.leased().item == 1
+    next_boot.outputs.recover()  # nothing is left of it
+    assert next_boot.views.job(job).counts.failed == 1
+
+
+def test_a_store_that_is_away_fails_no_item(room: Room) -> None:
+    job = room.submit(1)
+    blocker = sqlite3.connect(room.home / "jobs.sqlite", isolation_level=None)
+    blocker.execute("BEGIN EXCLUSIVE")
+    room.store._writer.execute("PRAGMA busy_timeout = 10")
+    with pytest.raises(StoreUnavailable):
+        room.queue.lease()
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    assert room.leased().job == job
