@@ -13,7 +13,7 @@ PHOTO ?=
 # Idle workers steal tests from busy ones, so that a long file does not come last and alone.
 WORKERS ?= auto
 
-.PHONY: demo serve test lint format clean
+.PHONY: demo serve test lint format release lock audit clean
 .DEFAULT_GOAL := help
 
 help:  ## Show the commands
@@ -49,6 +49,16 @@ lint: $(READY)  ## Lint, formatting, types, and who may import whom
 format: $(READY)  ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+release: $(READY)  ## Wheel, plug-ins, licences, SBOM and their checksums, in dist/
+	@$(BIN)/python -m release
+
+lock: $(READY)  ## Pins and hashes anew, after a change of dependencies
+	@$(BIN)/python -m release lock
+
+audit: $(READY)  ## Known holes in what is pinned (asks an advisory service: needs the internet)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[audit]'
+	@$(BIN)/pip-audit --strict --require-hashes --disable-pip -r requirements/bridge.txt -r requirements/torch.txt
 
 clean:  ## Remove the environment and what the demo wrote
 	@rm -rf $(VENV) demo build dist
