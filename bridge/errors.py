@@ -350,6 +350,20 @@ class SelfTestFailed(EngineError):
     default_hint = "Set `device` to cpu and report the device and driver."
 
 
+class WorkersUnreachable(EngineError):
+    code = "workers_unreachable"
+    title = "None of the studio's workers can be reached"
+    status = 503
+    default_hint = "Look at them with `gpen-bridge studio status`; work goes on by itself when one is back."
+
+
+class WorkerUnknown(BridgeError):
+    code = "worker_unknown"
+    title = "No worker of the studio runs there"
+    status = 404
+    default_hint = "Look at them with `gpen-bridge studio status`."
+
+
 class ExtraMissing(BridgeError):
     code = "extra_missing"
     title = "An optional part is not installed"
