@@ -156,6 +156,13 @@ class OwnerOnly(BridgeError):
     default_hint = "Do it on the computer where the bridge runs."
 
 
+class RightMissing(BridgeError):
+    code = "right_missing"
+    title = "This client may not do that"
+    status = 403
+    default_hint = "Ask who runs the bridge to pair this client again with more rights."
+
+
 class ClientUnknown(BridgeError):
     code = "client_unknown"
     title = "No paired client has this id"

@@ -132,8 +132,14 @@ class Pool:
 
     def resident(self) -> list[str]:
         """Names of the networks that some worker has loaded."""
+        return sorted(self.engines())
+
+    def engines(self) -> dict[str, str]:
+        """What runs each of them; nodes may differ, then any one is named."""
         with self._changed:
-            return sorted({name for state in self._workers.values() for name in state.checkpoints})
+            return {
+                name: engine for state in self._workers.values() for name, engine in state.checkpoints.items()
+            }
 
     @property
     def problem(self) -> BridgeError | None:

@@ -24,6 +24,7 @@ from bridge.jobs.job import (
     pause_before_next,
 )
 from bridge.jobs.journal import Journal
+from bridge.jobs.shares import Shares
 from bridge.jobs.store import Row, Store, Transaction, of_rows
 from bridge.presets import Parameters
 from bridge.protocol.enhancement import EnhanceRequest, FaceFound
@@ -68,6 +69,7 @@ class Queue:
         self._journal = journal
         self._clock = clock
         self._first_pause = first_pause
+        self._shares = Shares(clock)
 
     def lease(self, *, interactive_only: bool = False) -> Lease | None:
         """The next item to work on, now this worker's; None when nothing waits."""
@@ -98,6 +100,7 @@ class Queue:
             first = "SELECT 1 FROM items WHERE job = ? AND state <> 'queued' LIMIT 2"
             if len(rows.execute(first, (lease.job,)).fetchall()) == 1:
                 self._journal.job_changed(rows, lease.job)
+        self._shares.begin(lease.client_id, lease.lease_id)
         return lease
 
     def enter(self, lease: Lease, stage: ItemStage) -> bool:
@@ -122,6 +125,7 @@ class Queue:
 
     def finish(self, promise: Promise) -> bool:
         """The file is published: the item is done."""
+        self._shares.end(promise.lease_id)
         with self._store.write() as rows:
             if promise.replaces:
                 self._forget(rows, promise.result.name)
@@ -150,6 +154,7 @@ class Queue:
         Returns:
             Seconds until the item is tried again; None when it has failed, or the lease was lost.
         """
+        self._shares.end(lease.lease_id)
         pause = pause_before_next(error, lease.attempt, self._first_pause)
         _, target = TRANSITIONS[Move.fail if pause is None else Move.heal]
         with self._store.write() as rows:
@@ -171,6 +176,7 @@ class Queue:
 
     def release(self, lease: Lease) -> bool:
         """Give an item back untried."""
+        self._shares.end(lease.lease_id)
         with self._store.write() as rows:
             changed = self._release(rows, lease.lease_id)
             if changed:
@@ -188,6 +194,7 @@ class Queue:
         if late:
             with self._store.write() as rows:
                 for row in late:
+                    self._shares.end(row["lease_id"])
                     self._lose(rows, item_of(rows, row["lease_id"]))
         return [row["lease_id"] for row in late]
 
@@ -251,20 +258,27 @@ class Queue:
 
     def _next(self, rows: Transaction, moment: float, interactive_only: bool) -> Row | None:
         open_jobs = rows.execute(
-            "SELECT job FROM jobs WHERE finished_at IS NULL AND control = 'open' AND interactive >= ?"
-            " ORDER BY interactive DESC, seq",
-            (int(interactive_only),),
+            "SELECT job, client_id, interactive FROM jobs WHERE finished_at IS NULL AND control = 'open'"
+            " ORDER BY interactive DESC, seq"
         ).fetchall()
-        for (job,) in open_jobs:
+        turn = {
+            client: place
+            for place, client in enumerate(self._shares.in_turn(row["client_id"] for row in open_jobs))
+        }
+        # Stable: a client's own jobs stay in their order.
+        for row in sorted(open_jobs, key=lambda row: (-row["interactive"], turn[row["client_id"]])):
+            if interactive_only and not row["interactive"]:
+                break
+            job = row["job"]
             for killers in (False, True):  # who is to be alone comes last, and holds nobody up
-                row: Row | None = rows.execute(
+                found: Row | None = rows.execute(
                     f"SELECT {_WITH_JOB} FROM items JOIN jobs USING (job) WHERE job = ?"
                     " AND state = 'queued' AND paused = 0 AND (crashes >= ?) = ?"
                     " AND (not_before IS NULL OR not_before <= ?) ORDER BY item LIMIT 1",
                     (job, CRASHES_BEFORE_ALONE, killers, moment),
                 ).fetchone()
-                if row is not None:
-                    return row
+                if found is not None:
+                    return found
         return None
 
     def _release(self, rows: Transaction, lease_id: str) -> bool:

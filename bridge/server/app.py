@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -26,7 +27,7 @@ from bridge.jobs.store import Store
 from bridge.jobs.uploads import Uploads
 from bridge.jobs.views import Outlook, Views
 from bridge.metrics import Metrics
-from bridge.pipeline import Tools
+from bridge.pipeline import Restorer, Tools
 from bridge.server import (
     checkpoints,
     clients,
@@ -55,6 +56,10 @@ from bridge.server.presets import PRESETS, PresetStore
 from bridge.server.problems import problems
 from bridge.server.requests import REQUESTS, Requests
 from bridge.server.route import METRICS, PLACES, ROUTES_BY_HANDLER, SETTINGS, Route
+
+if TYPE_CHECKING:
+    from bridge.checkpoints import Checkpoints
+    from bridge.faces.detect import Detector
 
 DRAIN_SECONDS = 20.0
 """How long running pictures may take to finish when the bridge stops; then they are cancelled."""
@@ -192,25 +197,57 @@ def open_parts(settings: Settings, places: Places) -> Parts:
 
     detector = Detector()
     library = Checkpoints(bundled("weights"), places.weights)
+    if settings.ray_address:
+        return _open_pool(settings, places, detector, library)
     device = choose(settings.device, settings.threads)
     engines = engines_for(settings.engine, settings.device, device)
     selection = Selection(library, device, engines, places.engines_file)
     engine = Engine(selection.open, device, reference=selection.reference)
-    tools = Tools(
+    return Parts(
+        _tools(settings, detector, engine, library),
+        library,
+        device.title,
+        selection.chosen.copy,
+        self_test=lambda: engine.warm_up(library.pick(AUTO, TYPICAL_FACE).name),
+        close=engine.close,
+    )
+
+
+def _open_pool(settings: Settings, places: Places, detector: Detector, library: Checkpoints) -> Parts:
+    """The parts of a studio's bridge: passes run on Ray's workers, everything else here."""
+    from bridge.checkpoints import AUTO
+    from bridge.engine.pool import Pool
+    from bridge.engine.ray import Plan, RayCluster, require
+    from bridge.engine.workers import Published
+
+    def describe(name: str) -> Published:
+        entry, path, stamp = library.stored(name)
+        return Published(name, path, stamp.sha256, stamp.bytes, entry.input, entry.output)
+
+    require()
+    first = library.pick(AUTO, TYPICAL_FACE).name
+    plan = Plan(settings.ray_address, places.ray_token, settings.ray_in_flight, describe(first))
+    pool = Pool(RayCluster(plan, describe), in_flight=settings.ray_in_flight)
+    return Parts(
+        _tools(settings, detector, pool, library),
+        library,
+        f"the studio's workers at {settings.ray_address}",
+        pool.engines,
+        self_test=lambda: pool.warm_up(first),
+        close=pool.close,
+        problem=lambda: pool.problem,
+        pool=pool,
+    )
+
+
+def _tools(settings: Settings, detector: Detector, engine: Restorer, library: Checkpoints) -> Tools:
+    return Tools(
         detector,
         engine,
         library,
         min_face=settings.min_face,
         min_score=settings.min_score,
         max_megapixels=settings.max_megapixels,
-    )
-    return Parts(
-        tools,
-        library,
-        device.title,
-        selection.chosen.copy,
-        self_test=lambda: engine.warm_up(library.pick(AUTO, TYPICAL_FACE).name),
-        close=engine.close,
     )
 
 
