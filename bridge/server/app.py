@@ -21,7 +21,8 @@ from bridge.jobs.previews import Previews
 from bridge.jobs.queue import Queue
 from bridge.jobs.retention import Retention, Rules
 from bridge.jobs.reviews import Reviews
-from bridge.jobs.runner import Crew, Limits, Runner
+from bridge.jobs import runner as workers
+from bridge.jobs.runner import Crew, Runner
 from bridge.jobs.sources import Sources
 from bridge.jobs.store import Store
 from bridge.jobs.uploads import Uploads
@@ -43,12 +44,14 @@ from bridge.server import (
     requests,
     results,
     reviews,
+    roster,
     status,
     tidy,
     uploads,
 )
 from bridge.server.clients import CLIENTS, Clients
-from bridge.server.guard import add_security_headers, guard
+from bridge.server.guard import LIMITS, Limits, add_security_headers, guard
+from bridge.server.lan import LAN, lan_of
 from bridge.server.log import LOG, Log
 from bridge.server.pair import PAIRING, Pairing
 from bridge.server.parts import READINESS, Parts, Readiness
@@ -72,7 +75,7 @@ ROUTES: tuple[Route, ...] = tuple(
     for noun in (
         *(status, presets, checkpoints, faces, enhance, requests),
         *(uploads, jobs, results, reviews, events, tidy),
-        *(log, clients, pair, openapi, console),
+        *(log, roster, clients, pair, openapi, console),
     )
     for route in noun.ROUTES
 )
@@ -120,7 +123,9 @@ def build(
     app[CLIENTS] = Clients(places.clients_file, owner_token)
     app[PAIRING] = Pairing()
     app[PRESETS] = PresetStore(places.presets)
-    app[REQUESTS] = Requests(settings.max_requests)
+    app[REQUESTS] = Requests(settings.max_requests, settings.client_pictures)
+    app[LAN] = lan_of(settings)
+    app[LIMITS] = Limits(settings.client_requests)
     app[READINESS] = Readiness(
         lambda: open_parts(settings, places), app[LOG], on_ready=lambda: app[jobs.RUNNER].wake()
     )
@@ -167,7 +172,7 @@ def _build_queue(app: web.Application, settings: Settings, places: Places, steps
         check=store.check if store.crashed else lambda: None,
         steps=steps,
     )
-    limits = Limits(settings.job_workers, settings.job_megapixels, settings.min_free_bytes)
+    limits = workers.Limits(settings.job_workers, settings.job_megapixels, settings.min_free_bytes)
     runner = Runner(crew, limits)
     batches = Batches(store, journal, runner.drop)
     app[STORE] = store
