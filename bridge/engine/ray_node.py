@@ -10,6 +10,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -68,6 +69,11 @@ def make_token(path: Path) -> None:
     if not path.exists():
         private_folder(path.parent)
         write_file(path, secrets.token_hex(TOKEN_BYTES).encode(), private=True)
+
+
+def session_folder() -> Path:
+    """Where the head keeps its sockets and logs: short, since a socket's path may have 107 bytes."""
+    return Path(tempfile.gettempdir()) / f"gpen-ray-{os.getuid()}"
 
 
 def head_command(address: str, ports: Ports, folder: Path, store_bytes: int) -> list[str]:
@@ -136,7 +142,8 @@ class Node:
         self._closing.set()
         if (process := self._process) is not None and process.poll() is None:
             process.terminate()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def _live(self) -> None:
         while not self._closing.is_set():

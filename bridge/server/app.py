@@ -12,6 +12,7 @@ from aiohttp import web
 from bridge.atomic import private_folder
 from bridge.config import Places, Settings, bundled
 from bridge.errors import BridgeError
+from bridge.jobs import runner as workers
 from bridge.jobs.audit import AuditLog
 from bridge.jobs.batches import Batches
 from bridge.jobs.journal import Journal
@@ -21,7 +22,6 @@ from bridge.jobs.previews import Previews
 from bridge.jobs.queue import Queue
 from bridge.jobs.retention import Retention, Rules
 from bridge.jobs.reviews import Reviews
-from bridge.jobs import runner as workers
 from bridge.jobs.runner import Crew, Runner
 from bridge.jobs.sources import Sources
 from bridge.jobs.store import Store

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bridge.atomic import write_file
 from bridge.errors import ClientUnknown, ConfigInvalid, OutputError
 from bridge.protocol.service import ClientList, ClientState, PairResult, Right
-from bridge.server.route import Access, Route, answer
+from bridge.server.route import Access, Route
 
 TOKEN_BYTES = 32
 OWNER_ID = "owner"

@@ -1,4 +1,4 @@
-"""Who is there: paired clients with their queues, and a studio's workers; serves /v1/clients and /v1/workers."""
+"""Who is there: paired clients with their queues, and a studio's workers."""
 
 from __future__ import annotations
 

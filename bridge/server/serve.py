@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 from aiohttp import web
 from filelock import FileLock, Timeout
@@ -47,13 +48,27 @@ class Started:
     announcement: Announcement
 
 
+class Companion(Protocol):
+    """What lives beside a bridge: the head of a studio's cluster is one."""
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+
+    def close(self) -> None:
+        """End; also after a start that never was."""
+
+
 def serve(
     settings: Settings,
     places: Places,
     open_parts: OpenParts,
     on_started: Callable[[Started], None] = lambda _: None,
+    beside: Companion | None = None,
 ) -> None:
     """Run a bridge until it is told to stop by SIGINT, SIGTERM or SIGBREAK.
+
+    Args:
+        beside: lives as long as the bridge does; started only once the data folder is ours.
 
     Raises:
         AlreadyRunning: a bridge holds the data folder; the detail names its address.
@@ -65,10 +80,14 @@ def serve(
     with _locked(places):
         sockets = listen(settings.port)
         try:
+            if beside is not None:
+                beside.start()
             asyncio.run(_run(settings, places, open_parts, sockets, on_started))
         finally:
             for listening in sockets:
                 listening.close()
+            if beside is not None:
+                beside.close()
 
 
 def running(places: Places) -> Announcement | None:

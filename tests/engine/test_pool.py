@@ -256,6 +256,7 @@ def test_ray_is_never_imported_on_a_desktop() -> None:
     """Nor by the bridge of a studio: only its driver and its nodes do."""
     look = (
         "import sys, bridge.cli, bridge.server.app, bridge.engine.pool, bridge.engine.ray;"
-        "import bridge.engine.ray_node, bridge.engine.ray_worker; sys.exit('ray' in sys.modules or 'cryptography' in sys.modules)"
+        "import bridge.engine.ray_node, bridge.engine.ray_worker;"
+        "sys.exit('ray' in sys.modules or 'cryptography' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", look], check=False).returncode == 0  # noqa: S603
