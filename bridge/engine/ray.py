@@ -108,12 +108,15 @@ def environment(token_file: Path) -> dict[str, str]:
     }
 
 
-def launch(plan: Plan) -> Driver:
-    """Start a driver in a process of its own."""
+DRIVE = "from bridge.engine.ray_driver import main; main()"
+
+
+def launch(plan: Plan, code: str = DRIVE) -> Driver:
+    """Start a driver in a process of its own, which runs this code."""
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
-            [sys.executable, "-c", "from bridge.engine.ray_driver import main; main()", str(theirs.fileno())],
+            [sys.executable, "-c", code, str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             env=environment(plan.token_file),
             stdin=subprocess.DEVNULL,
