@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import Field, ValidationError
+from pydantic import Field, IPvAnyAddress, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bridge.errors import ConfigInvalid
@@ -90,6 +90,11 @@ class Places:
     def engines_file(self) -> Path:
         """Which engine was found to be the fastest for each checkpoint, and how fast each is."""
         return self.data / "engines.json"
+
+    @property
+    def ray_token(self) -> Path:
+        """What opens the studio's cluster of workers, owner-only."""
+        return self.data / "studio" / "ray.token"
 
     @property
     def clients_file(self) -> Path:
@@ -173,6 +178,26 @@ class Settings(BaseSettings):
     """Size of the output folder from which old results make room."""
     keep_days: Annotated[float, Field(ge=0, le=36500)] = 30
     """Age from which a result that was fetched or acknowledged may make room."""
+    tls_certificate: Path | None = None
+    """Certificate chain, PEM, for the address that other computers reach."""
+    tls_key: Path | None = None
+    """Its private key, PEM, readable by the owner only."""
+    lan_port: Annotated[int, Field(ge=0, le=65535)] = 17864
+    """Port of that address; 0 takes any free one."""
+    names: tuple[str, ...] = ()
+    """Names and addresses by which other computers call the bridge, as they stand in a Host header."""
+    trusted_proxies: tuple[IPvAnyAddress, ...] = ()
+    """Proxies that end TLS for the bridge; with one, it takes connections from nobody else."""
+    client_requests: Annotated[int, Field(ge=0, le=1_000_000)] = 1200
+    """Requests a minute that one client on another computer may send; 0 does not count."""
+    client_pictures: Annotated[int, Field(ge=1, le=256)] = 4
+    """Pictures of one client worked on at once."""
+    client_items: Annotated[int, Field(ge=1)] = 100_000
+    """Photos of one client that may wait in the queue."""
+    ray_address: Annotated[str, Field(pattern=r"^([A-Za-z0-9.-]+:\d{1,5})?$")] = ""
+    """Head of a studio's cluster of workers, host:port; empty: this computer computes itself."""
+    ray_in_flight: Annotated[int, Field(ge=1, le=16)] = 3
+    """Faces that one worker holds at a time."""
     audit_names: bool = True
     """Whether the audit log has the names of files."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

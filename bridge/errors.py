@@ -156,6 +156,13 @@ class OwnerOnly(BridgeError):
     default_hint = "Do it on the computer where the bridge runs."
 
 
+class RightMissing(BridgeError):
+    code = "right_missing"
+    title = "This client may not do that"
+    status = 403
+    default_hint = "Ask who runs the bridge to pair this client again with more rights."
+
+
 class ClientUnknown(BridgeError):
     code = "client_unknown"
     title = "No paired client has this id"
@@ -348,6 +355,20 @@ class SelfTestFailed(EngineError):
     status = 503
     retryable = False
     default_hint = "Set `device` to cpu and report the device and driver."
+
+
+class WorkersUnreachable(EngineError):
+    code = "workers_unreachable"
+    title = "None of the studio's workers can be reached"
+    status = 503
+    default_hint = "Look at them with `gpen-bridge studio status`; work goes on by itself when one is back."
+
+
+class WorkerUnknown(BridgeError):
+    code = "worker_unknown"
+    title = "No worker of the studio runs there"
+    status = 404
+    default_hint = "Look at them with `gpen-bridge studio status`."
 
 
 class ExtraMissing(BridgeError):

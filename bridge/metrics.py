@@ -53,6 +53,15 @@ class Metrics:
         self.in_flight = Gauge("gpen_requests_in_flight", "Pictures being worked on", registry=self.registry)
         self.listeners = Gauge("gpen_event_listeners", "Open sockets of /v1/events", registry=self.registry)
         self.queue = Gauge("gpen_queue_items", "Items of jobs by state", ["state"], registry=self.registry)
+        self.client_queue = Gauge(
+            "gpen_client_queue_items",
+            "Items of one client's jobs by state",
+            ["client_id", "state"],
+            registry=self.registry,
+        )
+        self.workers = Gauge(
+            "gpen_workers", "A studio's workers by health", ["health"], registry=self.registry
+        )
         self.free_bytes = Gauge(
             "gpen_disk_free_bytes", "Free space on the disk of the output folder", registry=self.registry
         )

@@ -137,7 +137,8 @@ def licence_of(package: Distribution) -> str:
         for line in said.get_all("Classifier") or []
         if line.startswith("License ::")
     ]
-    for words in (said.get("License-Expression"), said.get("License"), " AND ".join(classifiers)):
+    told = [said[field] for field in ("License-Expression", "License") if field in said]
+    for words in (*told, " AND ".join(classifiers)):
         if words and (expression := _spdx(words)):
             return expression
     return ""

@@ -147,7 +147,7 @@ class Checkpoints:
         from bridge.network.form import TensorForm
         from bridge.network.opened import open_network
 
-        entry, path, stamp = self._stored(name)
+        entry, path, stamp = self.stored(name)
         form = TensorForm(input=entry.input, output=entry.output)
         cache = self._user / "engines"
         return open_network(
@@ -160,7 +160,7 @@ class Checkpoints:
         Raises:
             CheckpointUnknown, CheckpointNotInstalled: there is no such file.
         """
-        return self._stored(name)[2].sha256
+        return self.stored(name)[2].sha256
 
     def verify(self, name: str) -> Verified:
         """Compare an installed checkpoint's bytes with what is trusted.
@@ -169,7 +169,7 @@ class Checkpoints:
             CheckpointUnknown, CheckpointNotInstalled: there is nothing to compare.
             CheckpointTruncated, CheckpointHashMismatch: they differ.
         """
-        entry, path, stamp = self._stored(name)
+        entry, path, stamp = self.stored(name)
         found = Stamp.of(path)
         if found.bytes != stamp.bytes:
             raise CheckpointTruncated(f"{path.name} has {found.bytes} bytes instead of {stamp.bytes}.")
@@ -312,7 +312,7 @@ class Checkpoints:
             return None
         return path if path.is_file() else None
 
-    def _stored(self, name: str) -> tuple[Entry, Path, Stamp]:
+    def stored(self, name: str) -> tuple[Entry, Path, Stamp]:
         """An installed checkpoint, its file, and the bytes that this should have."""
         trust = self._trust.read()
         entry = self._entry(name, trust)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from bridge import __version__
-from bridge.cli import bench, doctor, enhance, faces, jobs, plugins, presets, serve, watch, weights
+from bridge.cli import bench, doctor, enhance, faces, jobs, plugins, presets, serve, studio, watch, weights
 
 app = typer.Typer(
     name="gpen-bridge",
@@ -45,6 +45,7 @@ app.add_typer(jobs.app, name="jobs")
 app.command("watch")(watch.watch)
 app.add_typer(weights.app, name="weights")
 app.add_typer(plugins.app, name="plugins")
+app.add_typer(studio.app, name="studio")
 app.command("doctor")(doctor.doctor)
 app.command("bench")(bench.bench)
 

@@ -51,6 +51,7 @@ from bridge.protocol.service import (
     PresetList,
     Ready,
     Stats,
+    WorkerList,
 )
 from bridge.protocol.tidy import TidyReport, TidyRequest
 from bridge.protocol.uploads import UploadState
@@ -139,6 +140,20 @@ class Client:
         """The console's address, which signs the owner in once, within five minutes."""
         made = await self._connection.ask("POST", "/v1/pair/code", PairCode, query={"for": "owner"})
         return console_link(self._connection.url, made.code)
+
+    async def pair_code(self, rights: str) -> PairCode:
+        """A code that pairs a client with these rights: submit, review, admin, with commas."""
+        query = {"for": "client", "rights": rights}
+        return await self._connection.ask("POST", "/v1/pair/code", PairCode, query=query)
+
+    async def workers(self) -> WorkerList:
+        """A studio's workers."""
+        return await self._connection.ask("GET", "/v1/workers", WorkerList)
+
+    async def drain(self, node: str, *, resume: bool = False) -> WorkerList:
+        """Give a node nothing new, or work again."""
+        path = f"/v1/workers/{quote(node, safe='')}/{'resume' if resume else 'drain'}"
+        return await self._connection.ask("POST", path, WorkerList)
 
     async def cancel(self, request_id: str) -> CancelResult:
         """Stop a running request of this client."""

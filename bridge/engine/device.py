@@ -137,6 +137,11 @@ def choose(name: str = "auto", threads: int = 0) -> Device:
     return Device(f"cuda:{index}", torch.cuda.get_device_name(index), threads)
 
 
+def gpu_count() -> int:
+    """How many CUDA devices this computer has."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether a pass failed for want of memory; only CUDA has a class of its own for it."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):

@@ -117,7 +117,7 @@ class Engine:
             EngineError: the pass failed (networks are loaded afresh by the next call), or the
                 engine is closing.
         """
-        _check(crops)
+        check_crops(crops)
         if cancelled and cancelled.is_set():
             raise Cancelled
         if len(crops) == 0:
@@ -338,7 +338,8 @@ def _closing() -> EngineError:
     return EngineError("The engine is closing.", hint="Start the bridge again.")
 
 
-def _check(crops: Crops) -> None:
+def check_crops(crops: Crops) -> None:
+    """Raise InvalidRequest unless these are N x S x S x 3 float32 and finite."""
     if crops.ndim != 4 or crops.shape[1] != crops.shape[2] or crops.shape[3] != 3:
         raise InvalidRequest(f"Crops are N x S x S x 3, not {crops.shape}.")
     if crops.dtype != np.float32:

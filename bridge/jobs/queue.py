@@ -30,7 +30,8 @@ from bridge.jobs.leases import (
     promise_of,
     promise_text,
 )
-from bridge.jobs.store import Row, Store, Transaction, of_rows, undone_if_damaged
+from bridge.jobs.shares import Shares
+from bridge.jobs.store import Row, Store, Transaction, undone_if_damaged
 from bridge.protocol.jobs import ItemStage
 
 LEASE_SECONDS = 900.0
@@ -54,6 +55,7 @@ class Queue:
         self._journal = journal
         self._clock = clock
         self._first_pause = first_pause
+        self._shares = Shares(clock)
 
     def lease(self, *, interactive_only: bool = False) -> Lease | None:
         """The next item to work on, now this worker's; None when nothing waits."""
@@ -62,11 +64,15 @@ class Queue:
             if self._next(rows, moment, interactive_only) is None:
                 return None
         with self._store.write() as rows:
-            while (row := self._next(rows, moment, interactive_only)) is not None:
+            lease = None
+            while lease is None and (row := self._next(rows, moment, interactive_only)) is not None:
                 with undone_if_damaged(rows) as damage:
-                    return self._take(rows, row, moment)
-                self._set_aside(rows, row, damage[0])
-        return None
+                    lease = self._take(rows, row, moment)
+                if lease is None:
+                    self._set_aside(rows, row, damage[0])
+        if lease is not None:
+            self._shares.begin(lease.client_id, lease.lease_id)
+        return lease
 
     def enter(self, lease: Lease, stage: ItemStage) -> bool:
         """A worker begins a stage; renews the lease."""
@@ -91,6 +97,7 @@ class Queue:
 
     def finish(self, promise: Promise) -> bool:
         """The file is published: the item is done."""
+        self._shares.end(promise.lease_id)
         with self._store.write() as rows:
             if promise.replaces:
                 self._forget(rows, promise.result.name)
@@ -119,6 +126,7 @@ class Queue:
         Returns:
             Seconds until the item is tried again; None when it has failed, or the lease was lost.
         """
+        self._shares.end(lease.lease_id)
         pause = pause_before_next(error, lease.attempt, self._first_pause)
         _, target = TRANSITIONS[Move.fail if pause is None else Move.heal]
         with self._store.write() as rows:
@@ -140,6 +148,7 @@ class Queue:
 
     def release(self, lease: Lease) -> bool:
         """Give an item back untried."""
+        self._shares.end(lease.lease_id)
         with self._store.write() as rows:
             changed = self._release(rows, lease.lease_id)
             if changed:
@@ -157,6 +166,7 @@ class Queue:
         if late:
             with self._store.write() as rows:
                 for row in late:
+                    self._shares.end(row["lease_id"])
                     self._lose(rows, item_of(rows, row["lease_id"]))
         return [row["lease_id"] for row in late]
 
@@ -243,20 +253,27 @@ class Queue:
 
     def _next(self, rows: Transaction, moment: float, interactive_only: bool) -> Row | None:
         open_jobs = rows.execute(
-            "SELECT job FROM jobs WHERE finished_at IS NULL AND control = 'open' AND interactive >= ?"
-            " ORDER BY interactive DESC, seq",
-            (int(interactive_only),),
+            "SELECT job, client_id, interactive FROM jobs WHERE finished_at IS NULL AND control = 'open'"
+            " ORDER BY interactive DESC, seq"
         ).fetchall()
-        for (job,) in open_jobs:
+        turn = {
+            client: place
+            for place, client in enumerate(self._shares.in_turn(row["client_id"] for row in open_jobs))
+        }
+        # Stable: a client's own jobs stay in their order.
+        for row in sorted(open_jobs, key=lambda row: (-row["interactive"], turn[row["client_id"]])):
+            if interactive_only and not row["interactive"]:
+                break
+            job = row["job"]
             for killers in (False, True):  # who is to be alone comes last, and holds nobody up
-                row: Row | None = rows.execute(
+                found: Row | None = rows.execute(
                     f"SELECT {WITH_JOB} FROM items JOIN jobs USING (job) WHERE job = ?"
                     " AND state = 'queued' AND paused = 0 AND (crashes >= ?) = ?"
                     " AND (not_before IS NULL OR not_before <= ?) ORDER BY item LIMIT 1",
                     (job, CRASHES_BEFORE_ALONE, killers, moment),
                 ).fetchone()
-                if row is not None:
-                    return row
+                if found is not None:
+                    return found
         return None
 
     def _release(self, rows: Transaction, lease_id: str) -> bool:

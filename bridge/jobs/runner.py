@@ -23,6 +23,7 @@ from bridge.errors import (
     DiskFull,
     DiskLow,
     StoreUnavailable,
+    WorkersUnreachable,
 )
 from bridge.jobs.budget import Budget
 from bridge.jobs.job import Lease
@@ -260,7 +261,7 @@ class Runner:
         facts = {"job": lease.job, "item": lease.item, "code": known.code, "detail": known.detail}
         if known.code == BridgeError.code:
             self._crew.log.error("item failed", exc_info=error, **facts)
-        if isinstance(known, DiskFull | StoreUnavailable):
+        if isinstance(known, DiskFull | StoreUnavailable | WorkersUnreachable):
             # Not the photo's fault: it keeps its tries, and everybody waits.
             pause = DISK_PAUSE if isinstance(known, DiskFull) else STORE_PAUSE
             self._rests_until = time.monotonic() + pause

@@ -126,6 +126,31 @@ class Views:
             ).fetchall()
         return any(row[0] == sha256 for row in found)
 
+    def client_of(self, job: str) -> str:
+        """Id of the client that submitted a job.
+
+        Raises:
+            JobUnknown: there is none of that id.
+        """
+        with self._store.read() as rows:
+            found = rows.execute("SELECT client_id FROM jobs WHERE job = ?", (job,)).fetchone()
+        if found is None:
+            raise JobUnknown(f"There is no job {job}.")
+        return str(found[0])
+
+    @of_rows
+    def queue_by_client(self) -> dict[str, dict[str, int]]:
+        """Items that are not settled, by client and state."""
+        with self._store.read() as rows:
+            found = rows.execute(
+                "SELECT client_id, state, sum(items) FROM counted JOIN jobs USING (job) WHERE"
+                " jobs.finished_at IS NULL AND state IN ('queued', 'leased') GROUP BY client_id, state"
+            ).fetchall()
+        queues: dict[str, dict[str, int]] = {}
+        for client, state, items in found:
+            queues.setdefault(client, {"queued": 0, "leased": 0})[state] = items
+        return queues
+
     @of_rows
     def queue(self) -> dict[str, int]:
         """Items by state that are not settled, for the metrics."""

@@ -193,6 +193,10 @@ class CancelResult(Answer):
     cancelled: bool = True
 
 
+Right = Literal["submit", "review", "admin"]
+"""What a client may do beside looking: send and steer photos; judge them; what is otherwise the owner's."""
+
+
 class PairRequest(Question):
     """`POST /v1/pair`.
 
@@ -227,13 +231,51 @@ class PairCode(Answer):
 
 
 class ClientState(Answer):
-    """A paired client."""
+    """A paired client.
+
+    Attributes:
+        queued, leased: its photos that wait, and that are worked on.
+    """
 
     client_id: str
     client: str
     name: str
     paired_at: str
     standing: Literal["owner", "client"] = "client"
+    rights: tuple[Right, ...]
+    queued: int = 0
+    leased: int = 0
+
+
+class Worker(Answer):
+    """One of a studio's workers, as it was last seen.
+
+    Attributes:
+        node: id of its node; `host` is that machine's name.
+        healthy: it answers, and its self-test went well; else `problem` says why not.
+        draining: it gets nothing new.
+        checkpoints: that it has loaded.
+        pid: its process, on its machine.
+        at_work: faces that it holds.
+    """
+
+    worker: str
+    node: str
+    host: str
+    device: str
+    healthy: bool
+    problem: str
+    draining: bool
+    checkpoints: tuple[str, ...]
+    pid: int
+    at_work: int
+
+
+class WorkerList(Answer):
+    """A studio's workers; `waiting` pictures have faces that no worker has yet."""
+
+    workers: tuple[Worker, ...]
+    waiting: int = 0
 
 
 class ClientList(Answer):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from bridge.atomic import private_folder
 from bridge.config import Places, Settings, bundled
 from bridge.errors import BridgeError
+from bridge.jobs import runner as workers
 from bridge.jobs.audit import AuditLog
 from bridge.jobs.batches import Batches
 from bridge.jobs.journal import Journal
@@ -20,13 +22,13 @@ from bridge.jobs.previews import Previews
 from bridge.jobs.queue import Queue
 from bridge.jobs.retention import Retention, Rules
 from bridge.jobs.reviews import Reviews
-from bridge.jobs.runner import Crew, Limits, Runner
+from bridge.jobs.runner import Crew, Runner
 from bridge.jobs.sources import Sources
 from bridge.jobs.store import Store
 from bridge.jobs.uploads import Uploads
 from bridge.jobs.views import Outlook, Views
 from bridge.metrics import Metrics
-from bridge.pipeline import Tools
+from bridge.pipeline import Restorer, Tools
 from bridge.server import (
     checkpoints,
     clients,
@@ -42,12 +44,14 @@ from bridge.server import (
     requests,
     results,
     reviews,
+    roster,
     status,
     tidy,
     uploads,
 )
 from bridge.server.clients import CLIENTS, Clients
-from bridge.server.guard import add_security_headers, guard
+from bridge.server.guard import LIMITS, Limits, add_security_headers, guard
+from bridge.server.lan import LAN, lan_of
 from bridge.server.log import LOG, Log
 from bridge.server.pair import PAIRING, Pairing
 from bridge.server.parts import READINESS, Parts, Readiness
@@ -55,6 +59,10 @@ from bridge.server.presets import PRESETS, PresetStore
 from bridge.server.problems import problems
 from bridge.server.requests import REQUESTS, Requests
 from bridge.server.route import METRICS, PLACES, ROUTES_BY_HANDLER, SETTINGS, Route
+
+if TYPE_CHECKING:
+    from bridge.checkpoints import Checkpoints
+    from bridge.faces.detect import Detector
 
 DRAIN_SECONDS = 20.0
 """How long running pictures may take to finish when the bridge stops; then they are cancelled."""
@@ -67,7 +75,7 @@ ROUTES: tuple[Route, ...] = tuple(
     for noun in (
         *(status, presets, checkpoints, faces, enhance, requests),
         *(uploads, jobs, results, reviews, events, tidy),
-        *(log, clients, pair, openapi, console),
+        *(log, roster, clients, pair, openapi, console),
     )
     for route in noun.ROUTES
 )
@@ -115,7 +123,9 @@ def build(
     app[CLIENTS] = Clients(places.clients_file, owner_token)
     app[PAIRING] = Pairing()
     app[PRESETS] = PresetStore(places.presets)
-    app[REQUESTS] = Requests(settings.max_requests)
+    app[REQUESTS] = Requests(settings.max_requests, settings.client_pictures)
+    app[LAN] = lan_of(settings)
+    app[LIMITS] = Limits(settings.client_requests)
     app[READINESS] = Readiness(
         lambda: open_parts(settings, places), app[LOG], on_ready=lambda: app[jobs.RUNNER].wake()
     )
@@ -162,7 +172,7 @@ def _build_queue(app: web.Application, settings: Settings, places: Places, steps
         check=store.check if store.crashed else lambda: None,
         steps=steps,
     )
-    limits = Limits(settings.job_workers, settings.job_megapixels, settings.min_free_bytes)
+    limits = workers.Limits(settings.job_workers, settings.job_megapixels, settings.min_free_bytes)
     runner = Runner(crew, limits)
     batches = Batches(store, journal, runner.drop)
     app[STORE] = store
@@ -192,25 +202,57 @@ def open_parts(settings: Settings, places: Places) -> Parts:
 
     detector = Detector()
     library = Checkpoints(bundled("weights"), places.weights)
+    if settings.ray_address:
+        return _open_pool(settings, places, detector, library)
     device = choose(settings.device, settings.threads)
     engines = engines_for(settings.engine, settings.device, device)
     selection = Selection(library, device, engines, places.engines_file)
     engine = Engine(selection.open, device, reference=selection.reference)
-    tools = Tools(
+    return Parts(
+        _tools(settings, detector, engine, library),
+        library,
+        device.title,
+        selection.chosen.copy,
+        self_test=lambda: engine.warm_up(library.pick(AUTO, TYPICAL_FACE).name),
+        close=engine.close,
+    )
+
+
+def _open_pool(settings: Settings, places: Places, detector: Detector, library: Checkpoints) -> Parts:
+    """The parts of a studio's bridge: passes run on Ray's workers, everything else here."""
+    from bridge.checkpoints import AUTO
+    from bridge.engine.pool import Pool
+    from bridge.engine.ray import Plan, RayCluster, require
+    from bridge.engine.workers import Published
+
+    def describe(name: str) -> Published:
+        entry, path, stamp = library.stored(name)
+        return Published(name, path, stamp.sha256, stamp.bytes, entry.input, entry.output)
+
+    require()
+    first = library.pick(AUTO, TYPICAL_FACE).name
+    plan = Plan(settings.ray_address, places.ray_token, settings.ray_in_flight, describe(first))
+    pool = Pool(RayCluster(plan, describe), in_flight=settings.ray_in_flight)
+    return Parts(
+        _tools(settings, detector, pool, library),
+        library,
+        f"the studio's workers at {settings.ray_address}",
+        pool.engines,
+        self_test=lambda: pool.warm_up(first),
+        close=pool.close,
+        problem=lambda: pool.problem,
+        pool=pool,
+    )
+
+
+def _tools(settings: Settings, detector: Detector, engine: Restorer, library: Checkpoints) -> Tools:
+    return Tools(
         detector,
         engine,
         library,
         min_face=settings.min_face,
         min_score=settings.min_score,
         max_megapixels=settings.max_megapixels,
-    )
-    return Parts(
-        tools,
-        library,
-        device.title,
-        selection.chosen.copy,
-        self_test=lambda: engine.warm_up(library.pick(AUTO, TYPICAL_FACE).name),
-        close=engine.close,
     )
 
 

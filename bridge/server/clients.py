@@ -12,7 +12,7 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -20,14 +20,18 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bridge.atomic import write_file
 from bridge.errors import ClientUnknown, ConfigInvalid, OutputError
 from bridge.protocol.proof import name_of, secret_of
-from bridge.protocol.service import ClientList, ClientState, PairResult
-from bridge.server.route import Access, Route, answer
+from bridge.protocol.service import ClientList, ClientState, PairResult, Right
+from bridge.server.route import Access, Route
 
 TOKEN_BYTES = 32
+OWNER_ID = "owner"
 
 
 Standing = Literal["owner", "client"]
 """The owner may do everything; a client all but what is the owner's alone."""
+EVERY_RIGHT: tuple[Right, ...] = get_args(Right)
+USUAL_RIGHTS: tuple[Right, ...] = ("submit", "review")
+"""Of a client that was paired without naming any."""
 
 
 class _Record(BaseModel):
@@ -39,6 +43,16 @@ class _Record(BaseModel):
     paired_at: str
     token_sha256: str
     standing: Standing = "client"
+    rights: tuple[Right, ...] = USUAL_RIGHTS
+
+    @property
+    def may(self) -> tuple[Right, ...]:
+        """What it may do."""
+        return EVERY_RIGHT if self.standing == "owner" else self.rights
+
+    def state(self) -> ClientState:
+        """As the wire tells it: without the token's hash."""
+        return ClientState(**self.model_dump(exclude={"token_sha256", "rights"}), rights=self.may)
 
 
 class _Records(BaseModel):
@@ -58,6 +72,12 @@ class Caller:
 
     kind: Standing
     client_id: str
+    rights: frozenset[Right] = frozenset(EVERY_RIGHT)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it brought the token of bridge.json, which never leaves this computer."""
+        return self.client_id == OWNER_ID
 
 
 class Clients:
@@ -87,10 +107,10 @@ class Clients:
     def caller(self, token: str) -> Caller | None:
         """Who owns a token; the time it takes tells nothing about which one comes close."""
         digest = secret_of(token)
-        found = Caller("owner", "owner") if hmac.compare_digest(digest, self._owner) else None
+        found = Caller("owner", OWNER_ID) if hmac.compare_digest(digest, self._owner) else None
         for record in self._records:
             if hmac.compare_digest(digest, record.token_sha256):
-                found = Caller(record.standing, record.client_id)
+                found = Caller(record.standing, record.client_id, frozenset(record.may))
         return found
 
     def secret_named(self, name: str) -> str | None:
@@ -103,7 +123,13 @@ class Clients:
         names = {record.client_id: record.name for record in self._records}
         return names.get(caller.client_id, caller.client_id)
 
-    def add(self, client: str, name: str, standing: Standing = "client") -> PairResult:
+    def add(
+        self,
+        client: str,
+        name: str,
+        standing: Standing = "client",
+        rights: tuple[Right, ...] = USUAL_RIGHTS,
+    ) -> PairResult:
         """A new client with a fresh token, saved.
 
         Raises:
@@ -117,6 +143,7 @@ class Clients:
             paired_at=datetime.now(UTC).isoformat(timespec="seconds"),
             token_sha256=secret_of(token),
             standing=standing,
+            rights=rights,
         )
         with self._lock:
             self._save((*self._records, record))
@@ -137,7 +164,7 @@ class Clients:
 
     def states(self) -> ClientList:
         """All paired clients, oldest first."""
-        return ClientList(clients=tuple(ClientState(**dict(record)) for record in self._records))
+        return ClientList(clients=tuple(record.state() for record in self._records))
 
     def _save(self, records: tuple[_Record, ...]) -> None:
         write_file(self._path, _Records(clients=records).model_dump_json(indent=1).encode(), private=True)
@@ -147,11 +174,6 @@ class Clients:
 CLIENTS = web.AppKey("clients", Clients)
 
 
-async def list_clients(request: web.Request) -> web.StreamResponse:
-    """Paired clients."""
-    return answer(request.app[CLIENTS].states())
-
-
 async def revoke_client(request: web.Request) -> web.StreamResponse:
     """Revoke a client: its token is refused from now on."""
     await asyncio.to_thread(request.app[CLIENTS].remove, request.match_info["client_id"])
@@ -159,7 +181,6 @@ async def revoke_client(request: web.Request) -> web.StreamResponse:
 
 
 ROUTES = (
-    Route("GET", "/v1/clients", list_clients, access=Access.owner, gives=ClientList),
     Route(
         "DELETE",
         "/v1/clients/{client_id}",

@@ -18,6 +18,7 @@ from bridge.errors import InvalidRequest, StoreUnavailable, Unauthorized
 from bridge.jobs.journal import Journal
 from bridge.protocol.events import Event, Hello, Subscribe
 from bridge.server.clients import CLIENTS
+from bridge.server.lan import LAN
 from bridge.server.route import METRICS, Access, Route
 
 GREETING_SECONDS = 5.0
@@ -120,7 +121,8 @@ async def _greeted(request: web.Request, socket: web.WebSocketResponse) -> Subsc
 
 
 def _is_known(request: web.Request, asked: Subscribe) -> bool:
-    return request.app[CLIENTS].caller(asked.token) is not None
+    caller = request.app[CLIENTS].caller(asked.token)
+    return caller is not None and not (caller.is_local and request.app[LAN].took(request))
 
 
 async def _until_closed(socket: web.WebSocketResponse) -> None:

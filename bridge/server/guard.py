@@ -11,17 +11,39 @@ from aiohttp import web
 
 from bridge.errors import (
     BodyTooLarge,
+    Busy,
     HostRefused,
     OriginRefused,
     OwnerOnly,
+    RightMissing,
     Unauthorized,
     UnsupportedMediaType,
 )
 from bridge.protocol.frame import MEDIA_TYPE
 from bridge.server.clients import CLIENTS, Caller
-from bridge.server.route import SETTINGS, Access, Handler, Route, route_of
+from bridge.server.lan import LAN
+from bridge.server.rate import Rate
+from bridge.server.route import CHANGING, SETTINGS, Access, Handler, Route, route_of
 
 CALLER = web.RequestKey("caller", Caller)
+
+TRIES_A_MINUTE = 20
+"""Wrong tokens from one address of another computer."""
+
+
+class Limits:
+    """How often other computers may ask: each client, and each address with tokens that are none.
+
+    Args:
+        client_requests: a minute; 0 does not count.
+    """
+
+    def __init__(self, client_requests: int) -> None:
+        self.clients = Rate(client_requests)
+        self.strangers = Rate(TRIES_A_MINUTE)
+
+
+LIMITS = web.AppKey("limits", Limits)
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -35,18 +57,22 @@ LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 PICTURE_TYPES = (MEDIA_TYPE, "multipart/form-data")
 SIMPLE_TYPES = frozenset({"text/plain", "multipart/form-data", "application/x-www-form-urlencoded"})
 """What any web page may send to any address without the browser asking first."""
-CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let a request through to its handler, or raise what is wrong with it."""
-    own = _own_hosts(request)
+    lan = request.app[LAN]
+    far = lan.took(request)
+    sender = lan.sender(request) if far else ""
+    own = lan.hosts if far else _own_hosts(request)
     _check_host(request, own)
-    _check_origin(request, own)
+    _check_origin(request, own, "https" if far else "http")
     route = route_of(request)
     # An address that does not exist asks for a token too: strangers learn nothing from it.
-    _check_caller(request, route.access if route else Access.client)
+    _check_caller(request, route.access if route else Access.client, sender)
+    if route and route.right and route.right not in request[CALLER].rights:
+        raise RightMissing(f"{request.method} {request.path} takes the right to {route.right}.")
     if route and route.method in CHANGING:
         _check_body(request, route)
     return await handler(request)
@@ -80,10 +106,10 @@ def _check_host(request: web.Request, own: frozenset[str]) -> None:
         raise HostRefused(f"Expected one of: {', '.join(sorted(own))}.")
 
 
-def _check_origin(request: web.Request, own: frozenset[str]) -> None:
+def _check_origin(request: web.Request, own: frozenset[str], scheme: str) -> None:
     origins = request.headers.getall("Origin", [])
     # Absent for the plug-ins' own HTTP clients; "null" is a sandboxed or local page and is no one.
-    if len(origins) > 1 or (origins and origins[0].lower() not in {f"http://{host}" for host in own}):
+    if len(origins) > 1 or (origins and origins[0].lower() not in {f"{scheme}://{host}" for host in own}):
         raise OriginRefused("The Origin header names another site.")
     # Each of them, should there be two: libraries disagree about which one counts.
     if any(
@@ -92,15 +118,27 @@ def _check_origin(request: web.Request, own: frozenset[str]) -> None:
         raise OriginRefused("A page of another site sent this request.")
 
 
-def _check_caller(request: web.Request, access: Access) -> None:
+def _check_caller(request: web.Request, access: Access, sender: str) -> None:
+    """Whose token it is.
+
+    Args:
+        sender: address of another computer; empty on this one, where nobody is counted.
+    """
+    limits = request.app[LIMITS]
+    if sender and (seconds := limits.strangers.wait(sender)):
+        raise Busy("Too many tokens were tried from this address.", retry_after=seconds)
     if access in (Access.open, Access.handshake):
         return
     values = request.headers.getall("Authorization", [])
     scheme, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
     caller = request.app[CLIENTS].caller(token) if scheme.lower() == "bearer" else None
-    if caller is None:
+    if caller is None or (sender and caller.is_local):
+        if sender:
+            limits.strangers.take(sender)
         raise Unauthorized('Send "Authorization: Bearer TOKEN" with the token of bridge.json or of pairing.')
-    if access is Access.owner and caller.kind != "owner":
+    if sender and (seconds := limits.clients.take(caller.client_id)):
+        raise Busy("This client has sent too many requests in the last minute.", retry_after=seconds)
+    if access is Access.owner and "admin" not in caller.rights:
         raise OwnerOnly(f"{request.method} {request.path} takes the token of bridge.json.")
     request[CALLER] = caller
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -12,6 +11,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from bridge.errors import (
+    Busy,
     DiskFull,
     IdempotencyConflict,
     InvalidRequest,
@@ -19,6 +19,7 @@ from bridge.errors import (
     JobUnknown,
     PathRefused,
     PresetUnknown,
+    RightMissing,
     SourceMissing,
     StoreUnavailable,
     UploadIncomplete,
@@ -45,10 +46,13 @@ from bridge.protocol.jobs import (
     Verdict,
 )
 from bridge.server.guard import CALLER
+from bridge.server.lan import LAN, is_loopback
 from bridge.server.presets import PRESETS
-from bridge.server.route import Route, answer
+from bridge.server.route import SETTINGS, Route, answer
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
+QUEUE_PAUSE = 30
+"""Seconds after which a client with a full queue may look again."""
 
 BATCHES = web.AppKey("batches", Batches)
 VIEWS = web.AppKey("views", Views)
@@ -69,6 +73,7 @@ async def submit_job(request: web.Request) -> web.StreamResponse:
         found = await asyncio.to_thread(batches.find, client_id, key, asked)
         if found is not None:
             return answer(found, status=202)
+    await _check_queue(request, asked.items)
     base = await preset_parameters(request, asked.preset)
     names = await _names(request, asked.items)
     assert base is not None  # noqa: S101 - a job always names a preset; this tells mypy
@@ -83,6 +88,8 @@ async def add_items(request: web.Request) -> web.StreamResponse:
     asked = ItemsRequest.parse_json(await request.read())
     job = request.match_info["job"]
     await asyncio.to_thread(request.app[VIEWS].job, job)
+    await _check_own(request)
+    await _check_queue(request, asked.items)
     names = await _names(request, asked.items)
     state = await asyncio.to_thread(request.app[BATCHES].add, job, asked.items, names)
     request.app[RUNNER].wake()
@@ -197,20 +204,45 @@ async def preset_parameters(request: web.Request, name: str | None) -> Parameter
 
 async def _names(request: web.Request, items: Sequence[ItemRequest]) -> list[str]:
     """The sources' file names; every source that cannot be used is refused now, not at 3 a.m."""
-    if any(item.source.path is not None for item in items) and not _is_loopback(request.remote):
+    far = request.app[LAN].took(request) or not is_loopback(request.remote)
+    if far and any(item.source.path is not None for item in items):
         raise PathRefused("Only programs on this computer may name files; send uploads instead.")
     sources = request.app[SOURCES]
     return await asyncio.to_thread(lambda: [sources.name_of(item.source) for item in items])
 
 
-def _is_loopback(remote: str | None) -> bool:
-    try:
-        return ipaddress.ip_address(remote or "").is_loopback
-    except ValueError:
-        return False
+async def _check_own(request: web.Request) -> None:
+    """A batch is steered by who sent it, or by who may do everything.
+
+    Raises:
+        JobUnknown: there is no such batch.
+        RightMissing: it is another client's.
+    """
+    job, caller = request.match_info["job"], request[CALLER]
+    if "admin" in caller.rights:
+        return
+    if await asyncio.to_thread(request.app[VIEWS].client_of, job) != caller.client_id:
+        raise RightMissing(f"The job {job} is another client's.")
+
+
+async def _check_queue(request: web.Request, items: Sequence[ItemRequest]) -> None:
+    """One client's queue is bounded.
+
+    Raises:
+        Busy: it is full.
+    """
+    queues = await asyncio.to_thread(request.app[VIEWS].queue_by_client)
+    waiting = queues.get(request[CALLER].client_id, {}).get("queued", 0)
+    most = request.app[SETTINGS].client_items
+    if waiting + len(items) > most:
+        raise Busy(
+            f"{waiting} photos of this client wait; with {len(items)} more they would pass {most}.",
+            retry_after=QUEUE_PAUSE,
+        )
 
 
 async def _steer_job(request: web.Request, verb: Callable[[str], None]) -> web.StreamResponse:
+    await _check_own(request)
     job = request.match_info["job"]
     await asyncio.to_thread(verb, job)
     request.app[RUNNER].wake()
@@ -218,6 +250,7 @@ async def _steer_job(request: web.Request, verb: Callable[[str], None]) -> web.S
 
 
 async def _steer_item(request: web.Request, verb: Callable[[str, int], None]) -> web.StreamResponse:
+    await _check_own(request)
     await asyncio.to_thread(verb, *item_address(request))
     request.app[RUNNER].wake()
     return await answer_item(request)
@@ -267,7 +300,7 @@ ROUTES = (
         takes=JobRequest,
         gives=JobState,
         status=202,
-        errors=(*_SOURCE_ERRORS, PresetUnknown, IdempotencyConflict, *STORE_ERRORS),
+        errors=(*_SOURCE_ERRORS, Busy, PresetUnknown, IdempotencyConflict, *STORE_ERRORS),
         headers=((IDEMPOTENCY_HEADER, "The same key and body again give the job that is there."),),
     ),
     Route(
@@ -302,7 +335,7 @@ ROUTES = (
         takes=ItemsRequest,
         gives=JobState,
         status=202,
-        errors=(*_SOURCE_ERRORS, JobUnknown, *STORE_ERRORS),
+        errors=(*_SOURCE_ERRORS, Busy, JobUnknown, *STORE_ERRORS),
     ),
     Route(
         "GET",

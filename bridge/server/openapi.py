@@ -27,9 +27,8 @@ from bridge.errors import (
 )
 from bridge.protocol import PROTOCOL, frame
 from bridge.protocol.service import Problem
-from bridge.server.guard import CHANGING
 from bridge.server.problems import MEDIA_TYPE as PROBLEM_TYPE
-from bridge.server.route import Access, Route
+from bridge.server.route import CHANGING, Access, Route
 
 REF = "#/components/schemas/{model}"
 DESCRIBED = web.AppKey("described", tuple[Route, ...])
@@ -79,6 +78,7 @@ def _operation(route: Route) -> Json:
         "operationId": route.handler.__name__,
         "summary": route.summary,
         "x-access": route.access.value,
+        **({"x-right": route.right} if route.right else {}),
         "responses": {str(route.status if route.gives else 204): _success(route)} | _problems(route),
     }
     if route.access in (Access.open, Access.handshake):

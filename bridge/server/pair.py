@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from bridge.errors import Busy, InvalidRequest, OutputError, PairingFailed
-from bridge.protocol.service import PairCode, PairRequest, PairResult
-from bridge.server.clients import CLIENTS, Standing
+from bridge.protocol.service import PairCode, PairRequest, PairResult, Right
+from bridge.server.clients import CLIENTS, EVERY_RIGHT, USUAL_RIGHTS, Standing
 from bridge.server.route import Access, Route, answer
 
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -32,6 +32,7 @@ class _Code:
     text: str = ""
     until: float = 0.0
     tries_left: int = 0
+    rights: tuple[Right, ...] = USUAL_RIGHTS
 
     def opens_with(self, given: str, now: float) -> bool:
         """One try, which is used up."""
@@ -52,14 +53,18 @@ class Pairing:
         self._codes: dict[Standing, _Code] = {"client": _Code(), "owner": _Code()}
         self._recent: deque[float] = deque(maxlen=TRIES_A_MINUTE)
 
-    def new_code(self, standing: Standing = "client") -> PairCode:
-        """A fresh code; the one before, of the same standing, is void."""
+    def new_code(self, standing: Standing = "client", rights: tuple[Right, ...] = USUAL_RIGHTS) -> PairCode:
+        """A fresh code; the one before, of the same standing, is void.
+
+        Args:
+            rights: what a client that uses it may do.
+        """
         text = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
-        self._codes[standing] = _Code(text, self._clock() + CODE_SECONDS, TRIES)
+        self._codes[standing] = _Code(text, self._clock() + CODE_SECONDS, TRIES, rights)
         return PairCode(code=f"{text[:4]}-{text[4:]}", seconds=CODE_SECONDS)
 
-    def redeem(self, code: str) -> Standing:
-        """Use a code up; as whom it lets in.
+    def redeem(self, code: str) -> tuple[Standing, tuple[Right, ...]]:
+        """Use a code up; as whom it lets in, and with which rights.
 
         Raises:
             PairingFailed: wrong, used, expired or tried too often; it does not say which.
@@ -77,7 +82,7 @@ class Pairing:
         if not opened:
             raise PairingFailed("The code does not match.")
         self._codes[opened[0]].tries_left = 0
-        return opened[0]
+        return opened[0], self._codes[opened[0]].rights
 
 
 PAIRING = web.AppKey("pairing", Pairing)
@@ -86,8 +91,9 @@ PAIRING = web.AppKey("pairing", Pairing)
 async def pair(request: web.Request) -> web.StreamResponse:
     """Exchange a pairing code for a token of one's own."""
     asked = PairRequest.parse_json(await request.read())
-    standing = request.app[PAIRING].redeem(asked.code)
-    return answer(await asyncio.to_thread(request.app[CLIENTS].add, asked.client, asked.name, standing), 201)
+    standing, rights = request.app[PAIRING].redeem(asked.code)
+    clients = request.app[CLIENTS]
+    return answer(await asyncio.to_thread(clients.add, asked.client, asked.name, standing, rights), 201)
 
 
 async def new_pair_code(request: web.Request) -> web.StreamResponse:
@@ -95,7 +101,11 @@ async def new_pair_code(request: web.Request) -> web.StreamResponse:
     standing = request.query.get("for", "client")
     if standing not in ("client", "owner"):
         raise InvalidRequest("for must be client or owner.")
-    return answer(request.app[PAIRING].new_code("owner" if standing == "owner" else "client"), 201)
+    asked = request.query.get("rights", ",".join(USUAL_RIGHTS)).split(",")
+    rights = tuple(right for right in EVERY_RIGHT if right in asked)
+    if set(asked) - set(rights):
+        raise InvalidRequest(f"rights is a list of {', '.join(EVERY_RIGHT)}, with commas between.")
+    return answer(request.app[PAIRING].new_code("owner" if standing == "owner" else "client", rights), 201)
 
 
 ROUTES = (
@@ -116,7 +126,13 @@ ROUTES = (
         access=Access.owner,
         gives=PairCode,
         status=201,
-        query=(("for", "client (if absent): pairs a plug-in; owner: signs the owner in to the console."),),
+        query=(
+            ("for", "client (if absent): pairs a plug-in; owner: signs the owner in to the console."),
+            (
+                "rights",
+                "What the client may do: submit, review, admin, with commas; submit,review if absent.",
+            ),
+        ),
         errors=(InvalidRequest,),
     ),
 )

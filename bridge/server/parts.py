@@ -19,6 +19,7 @@ from bridge.server.log import Log
 
 if TYPE_CHECKING:
     from bridge.checkpoints import Checkpoints
+    from bridge.engine.pool import Pool
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Parts:
         engines: tells which engine runs each checkpoint that was opened so far.
         self_test: raises what is wrong; takes seconds.
         close: ends the engine's thread and frees the device.
+        problem: what keeps pictures from being taken just now, though everything is open and tested.
+        pool: the studio's workers; None where this computer computes itself.
     """
 
     tools: Tools
@@ -38,6 +41,8 @@ class Parts:
     engines: Callable[[], dict[str, str]]
     self_test: Callable[[], None]
     close: Callable[[], None]
+    problem: Callable[[], BridgeError | None] = lambda: None
+    pool: Pool | None = None
 
 
 OpenParts = Callable[[], Parts]
@@ -76,13 +81,16 @@ class Readiness:
     @property
     def status(self) -> Literal["ok", "starting", "degraded"]:
         """As health tells it."""
-        if self._failure is None:
+        failure = self.failure
+        if failure is None:
             return "ok"
-        return "starting" if isinstance(self._failure, NotReady) else "degraded"
+        return "starting" if isinstance(failure, NotReady) else "degraded"
 
     @property
     def failure(self) -> BridgeError | None:
         """What keeps the bridge from taking pictures; None when it is ready."""
+        if self._failure is None and self._parts is not None:
+            return self._parts.problem()
         return self._failure
 
     @property
@@ -106,13 +114,13 @@ class Readiness:
         Raises:
             BridgeError: the bridge is not ready.
         """
-        if self._failure is not None:
+        if self.failure is not None:
             raise self._again()
         return self.parts().tools
 
     def _again(self) -> BridgeError:
         # A new one each time: a raised exception keeps growing its traceback.
-        failure = self._failure or NotReady()
+        failure = self.failure or NotReady()
         return type(failure)(failure.detail, hint=failure.hint)
 
     async def _become_ready(self) -> None:

@@ -88,10 +88,16 @@ class Admission:
 
 
 class Requests:
-    """At most `limit` pictures at once, each in a thread of its own."""
+    """Pictures, each in a thread of its own.
 
-    def __init__(self, limit: int) -> None:
+    Args:
+        limit: how many at once.
+        one_client: how many of them may be one client's; None: all.
+    """
+
+    def __init__(self, limit: int, one_client: int | None = None) -> None:
         self._limit = limit
+        self._one_client = one_client or limit
         self._pool = ThreadPoolExecutor(limit, thread_name_prefix="picture")
         self._running: dict[str, Admission] = {}
         self._lock = threading.Lock()
@@ -107,7 +113,7 @@ class Requests:
         """A slot for one picture, until the block and its work have ended.
 
         Raises:
-            Busy: all slots are taken.
+            Busy: all slots are taken, or this client's.
             RequestIdInUse: a running request has this id.
             NotReady: the bridge is stopping.
         """
@@ -117,6 +123,9 @@ class Requests:
                 raise NotReady("The bridge is stopping.")
             if len(self._running) >= self._limit:
                 raise Busy(f"{self._limit} pictures are being worked on.")
+            own = sum(one.caller.client_id == caller.client_id for one in self._running.values())
+            if own >= self._one_client:
+                raise Busy(f"{own} pictures of this client are being worked on.")
             if request_id in self._running:
                 raise RequestIdInUse(f"Request {request_id} is still running.")
             self._running[request_id] = admission

@@ -59,6 +59,7 @@ ROUTES = (
         review_item,
         takes=ReviewRequest,
         gives=ReviewResult,
+        needs="review",
         errors=(InvalidRequest, *ITEM_ERRORS, ItemNotDone, PresetUnknown),
     ),
     Route("GET", "/v1/reviews", read_reviews, gives=ReviewSummary, errors=(StoreUnavailable,)),

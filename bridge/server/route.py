@@ -17,6 +17,9 @@ from bridge.config import Places, Settings
 from bridge.errors import BridgeError
 from bridge.metrics import Metrics
 from bridge.protocol.message import Question
+from bridge.protocol.service import Right
+
+CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -50,6 +53,7 @@ class Route:
         query: query parameters by name, each with what it means.
         headers: request headers likewise.
         gives_files: media types of the files that it answers with instead of JSON.
+        needs: the right that a client must have; None: to submit where something changes, else none.
     """
 
     method: str
@@ -65,6 +69,14 @@ class Route:
     query: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     gives_files: tuple[str, ...] = ()
+    needs: Right | None = None
+
+    @property
+    def right(self) -> Right | None:
+        """What a client's token must allow; None: every token does."""
+        if self.access is not Access.client:
+            return None
+        return self.needs or ("submit" if self.method in CHANGING else None)
 
     @property
     def summary(self) -> str:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 from aiohttp import web
 from filelock import FileLock, Timeout
@@ -19,12 +20,13 @@ from filelock import FileLock, Timeout
 from bridge import __version__
 from bridge.atomic import private_folder
 from bridge.config import PORTS_TRIED, Places, Settings
-from bridge.errors import AlreadyRunning, ConfigInvalid, PortTaken
+from bridge.errors import AlreadyRunning, PortTaken
 from bridge.protocol import PROTOCOL
 from bridge.server import app as application
 from bridge.server.announcement import Announcement, announce, announced, console_link, withdraw
 from bridge.server.app import OpenParts
 from bridge.server.clients import TOKEN_BYTES
+from bridge.server.lan import LAN, LOOPBACK, lan_of, tls
 from bridge.server.pair import PAIRING
 
 LOCK_SECONDS = 0.5
@@ -46,27 +48,46 @@ class Started:
     announcement: Announcement
 
 
+class Companion(Protocol):
+    """What lives beside a bridge: the head of a studio's cluster is one."""
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+
+    def close(self) -> None:
+        """End; also after a start that never was."""
+
+
 def serve(
     settings: Settings,
     places: Places,
     open_parts: OpenParts,
     on_started: Callable[[Started], None] = lambda _: None,
+    beside: Companion | None = None,
 ) -> None:
     """Run a bridge until it is told to stop by SIGINT, SIGTERM or SIGBREAK.
+
+    Args:
+        beside: lives as long as the bridge does; started only once the data folder is ours.
 
     Raises:
         AlreadyRunning: a bridge holds the data folder; the detail names its address.
         PortTaken: no port is free.
-        ConfigInvalid: the host is not loopback.
+        ConfigInvalid: other computers could reach the bridge unprotected.
     """
-    _check_loopback(settings.host)
+    lan_of(settings)  # before anything is locked or bound
+    tls(settings.tls_certificate, settings.tls_key)
     with _locked(places):
         sockets = listen(settings.port)
         try:
+            if beside is not None:
+                beside.start()
             asyncio.run(_run(settings, places, open_parts, sockets, on_started))
         finally:
             for listening in sockets:
                 listening.close()
+            if beside is not None:
+                beside.close()
 
 
 def running(places: Places) -> Announcement | None:
@@ -160,6 +181,8 @@ async def _announced(
     try:
         for listening in sockets:
             await web.SockSite(runner, listening).start()
+        if settings.host not in LOOPBACK:
+            await _open_lan(runner, app, settings)
         port = sockets[0].getsockname()[1]
         announcement = Announcement(
             url=f"http://127.0.0.1:{port}",
@@ -176,6 +199,21 @@ async def _announced(
             withdraw(places, announcement)
     finally:
         await runner.cleanup()
+
+
+async def _open_lan(runner: web.AppRunner, app: web.Application, settings: Settings) -> None:
+    """Listen at the address that other computers reach."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listening = _bound(family, settings.host, settings.lan_port)
+    except OSError as error:
+        raise PortTaken(
+            f"{settings.host} port {settings.lan_port} cannot be listened on: {error}.",
+            hint="Is it an address of this computer, and is the port free? See `host` and `lan_port`.",
+        ) from error
+    context = None if settings.trusted_proxies else tls(settings.tls_certificate, settings.tls_key)
+    app[LAN].port = listening.getsockname()[1]
+    await web.SockSite(runner, listening, ssl_context=context).start()
 
 
 @contextmanager
@@ -196,14 +234,6 @@ def _signals(stop: asyncio.Event) -> Iterator[None]:
     finally:
         for name, handler in before.items():
             signal.signal(getattr(signal, name), handler)
-
-
-def _check_loopback(host: str) -> None:
-    if host not in ("127.0.0.1", "localhost", "::1"):
-        raise ConfigInvalid(
-            f"Setting `host`: {host} is not 127.0.0.1, the only address that the bridge listens on.",
-            hint="Other computers reach a bridge in studio mode only, which asks for TLS.",
-        )
 
 
 def listen(port: int) -> list[socket.socket]:

@@ -153,7 +153,16 @@ def _gauge(app: web.Application) -> None:
     with suppress(StoreUnavailable):
         for state, items in app[VIEWS].queue().items():
             metrics.queue.labels(state).set(items)
+        metrics.client_queue.clear()  # whoever has nothing waiting any more is not told
+        for client, states in app[VIEWS].queue_by_client().items():
+            for state, items in states.items():
+                metrics.client_queue.labels(client, state).set(items)
         metrics.output_bytes.set(app[RETENTION].output_bytes())
+    parts = app[READINESS].parts_if_open
+    if parts is not None and parts.pool is not None:
+        told = [state.healthy for state in parts.pool.workers]
+        metrics.workers.labels("healthy").set(sum(told))
+        metrics.workers.labels("unhealthy").set(len(told) - sum(told))
     with suppress(OSError):
         metrics.free_bytes.set(app[OUTPUTS].free_bytes)
 

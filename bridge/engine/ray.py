@@ -1,0 +1,245 @@
+"""The door to Ray, from the bridge's side: keeps a driver alive, hands calls over, hears reports.
+
+The driver (`ray_driver.py`) is a child process. Ray may end a driver whose cluster is gone, and it is
+never imported here; whatever happens to a driver, a new one follows and the pool sends its calls again.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from bridge.engine.workers import Call, Describe, Published, Refused, Report, Seen
+from bridge.errors import BridgeError, ConfigInvalid, ExtraMissing
+
+SILENCE = 30.0
+"""Seconds without a report after which a driver hangs; it reports once a second, once it has connected."""
+KNOCK_SECONDS = 3.0
+"""For the head to take a connection; without one no driver is started."""
+PAUSE = 1.0
+"""Seconds before a driver that ended is followed by the next."""
+CLOSE_SECONDS = 5.0
+LEAST_TOKEN = 32
+"""Characters of the shortest token that Ray's cluster may be opened with."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a driver is told when it begins.
+
+    Attributes:
+        address: of the cluster's head, host:port.
+        token_file: holds Ray's token, readable by its owner only.
+        in_flight: calls that one worker may have.
+        first: the checkpoint with which workers show that they compute right.
+    """
+
+    address: str
+    token_file: Path
+    in_flight: int
+    first: Published
+
+
+@dataclass
+class Driver:
+    """A driver that runs."""
+
+    process: subprocess.Popen[bytes]
+    connection: Connection
+
+    def end(self) -> None:
+        """Make sure that it is gone."""
+        with suppress(OSError):
+            self.connection.close()
+        try:
+            self.process.wait(CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def require() -> None:
+    """Raise ExtraMissing unless Ray can be imported; does not import it."""
+    if find_spec("ray") is None:
+        raise ExtraMissing("Studio mode needs Ray: pip install 'gpen-enhance[studio]'.")
+
+
+def check_token(path: Path) -> None:
+    """Refuse a token that is missing, short, or readable by others.
+
+    Raises:
+        ConfigInvalid: it is.
+    """
+    try:
+        token, mode = path.read_text(encoding="ascii").strip(), path.stat().st_mode
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigInvalid(
+            f"Ray's token cannot be read from {path}: {error}.",
+            hint="`gpen-bridge studio up` makes one; copy it to each node.",
+        ) from error
+    if len(token) < LEAST_TOKEN:
+        raise ConfigInvalid(f"Ray's token in {path} has less than {LEAST_TOKEN} characters.")
+    if os.name == "posix" and mode & 0o077:
+        raise ConfigInvalid(f"Others may read {path}.", hint=f"Run: chmod 600 {path}")
+
+
+def environment(token_file: Path) -> dict[str, str]:
+    """This process's environment with Ray's token demanded, and Ray told to be quiet and patient."""
+    kept = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_TOKEN"}
+    return kept | {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token_file),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # Who is silent is found by our own pulse, in seconds. Ray is to keep a node through a cut cable.
+        "RAY_health_check_failure_threshold": "40",
+        "RAY_gcs_rpc_server_reconnect_timeout_s": "120",
+        "RAY_DEDUP_LOGS": "0",
+    }
+
+
+DRIVE = "from bridge.engine.ray_driver import main; main()"
+
+
+def launch(plan: Plan, code: str = DRIVE) -> Driver:
+    """Start a driver in a process of its own, which runs this code."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
+            [sys.executable, "-c", code, str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            env=environment(plan.token_file),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the bridge, which then closes it in good order
+        )
+    connection = Connection(ours.detach())
+    connection.send(plan)
+    return Driver(process, connection)
+
+
+def knock(address: str) -> bool:
+    """Whether something takes connections at host:port."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+class RayCluster:
+    """Calls to Ray's workers; what `Pool` calls a cluster.
+
+    Args:
+        describe: looks a checkpoint up.
+        launch: starts a driver.
+        knock: whether the head is there.
+
+    Raises:
+        ConfigInvalid: there is no token that keeps strangers out.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        describe: Describe,
+        launch: Callable[[Plan], Driver] = launch,
+        knock: Callable[[str], bool] = knock,
+    ) -> None:
+        check_token(plan.token_file)
+        self._plan = plan
+        self._describe = describe
+        self._launch = launch
+        self._knock = knock
+        self._on_report: Callable[[Report], None] = lambda _: None
+        self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._driver: Driver | None = None
+        self._drained: set[str] = set()
+        self._closing = threading.Event()
+        self._threads = [
+            threading.Thread(target=target, name=name, daemon=True)
+            for target, name in ((self._send, "ray-out"), (self._supervise, "ray-in"))
+        ]
+
+    def start(self, on_report: Callable[[Report], None]) -> None:
+        """See `Cluster.start`."""
+        self._on_report = on_report
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, call: Call) -> None:
+        """See `Cluster.submit`."""
+        self._outbox.put(call)
+
+    def cancel(self, call: int) -> None:
+        """See `Cluster.cancel`."""
+        self._outbox.put(("cancel", call))
+
+    def drain(self, node: str, draining: bool) -> None:
+        """See `Cluster.drain`."""
+        (self._drained.add if draining else self._drained.discard)(node)
+        self._outbox.put(("drained", frozenset(self._drained)))
+
+    def close(self) -> None:
+        """See `Cluster.close`."""
+        if not self._closing.is_set():
+            self._closing.set()
+            self._outbox.put(None)
+            for thread in self._threads:
+                thread.join()
+
+    def _send(self) -> None:
+        while (message := self._outbox.get()) is not None:
+            if isinstance(message, Call):
+                try:
+                    message = (message, self._describe(message.checkpoint))
+                except BridgeError as error:
+                    self._on_report(Refused(message.call, error.code, error.detail))
+                    continue
+            if (driver := self._driver) is not None:
+                # A driver that is gone is noticed by whoever listens to it, and its calls are sent again.
+                with suppress(OSError):
+                    driver.connection.send(message)
+        if (driver := self._driver) is not None:
+            with suppress(OSError):
+                driver.connection.send(None)
+
+    def _supervise(self) -> None:
+        while not self._closing.is_set():
+            if not self._knock(self._plan.address):
+                self._on_report(Seen((), f"No head of a cluster answers at {self._plan.address}."))
+                self._closing.wait(PAUSE)
+                continue
+            self._driver = driver = self._launch(self._plan)
+            self._outbox.put(("drained", frozenset(self._drained)))
+            problem = self._listen(driver)
+            self._driver = None
+            if not self._closing.is_set():
+                driver.process.kill()
+                self._on_report(Seen((), problem))
+            driver.end()
+            self._closing.wait(PAUSE)
+
+    def _listen(self, driver: Driver) -> str:
+        """Pass reports on until the driver ends; why it did."""
+        problem = "The driver of the cluster ended; the next one starts."
+        try:
+            while driver.connection.poll(CLOSE_SECONDS if self._closing.is_set() else SILENCE):
+                report = driver.connection.recv()
+                if isinstance(report, Seen) and report.problem:
+                    problem = report.problem
+                if not self._closing.is_set():
+                    self._on_report(report)
+            return "The driver of the cluster hangs; the next one starts."
+        except (EOFError, OSError):
+            return problem

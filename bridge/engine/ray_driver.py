@@ -1,0 +1,329 @@
+"""The driver: the process that speaks to Ray. One actor for each slot of each node, a pulse a second.
+
+Hears calls from the bridge over a pipe, reports how they ended and how the workers are. Decides nothing
+about the work: whoever is silent is reported as unhealthy, and a call whose worker broke as lost.
+It ends when the cluster's head does not answer; the bridge then starts another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+import ray
+from numpy.typing import NDArray
+from ray.exceptions import ActorDiedError, RayError, TaskCancelledError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from bridge import __version__
+from bridge.engine.ray import Plan
+from bridge.engine.workers import (
+    Call,
+    Crop,
+    Done,
+    Equipment,
+    Lost,
+    Published,
+    Pulse,
+    Refusal,
+    Refused,
+    Report,
+    Seen,
+    WorkerState,
+)
+
+LOOK = 1.0
+"""Seconds between two pulses of a worker, and between two looks at the nodes."""
+SILENCE = 3.0
+"""Seconds that a pulse may take; then the worker is unhealthy until one comes."""
+HEAD_SILENCE = 10.0
+"""Seconds that the head may take to name the nodes."""
+HIRING = 180.0
+"""Seconds that a worker may take to start and to import torch."""
+SLOTS = {"gpen_gpu": 1.0, "gpen_cpu": 0.0}
+"""What nodes offer, as Ray's resources; each slot with the GPUs that its worker takes."""
+EQUIPMENT = "GPEN_EQUIPMENT"
+AS_A_STRANGER = """
+import sys
+from ray._raylet import GcsClient
+GcsClient(address=sys.argv[1]).internal_kv_keys(b"", b"", timeout=5)
+"""
+
+
+class Actor:
+    """The worker as Ray holds it; the node imports what it needs, the driver does not."""
+
+    def __init__(self, concurrency: int) -> None:
+        from bridge.engine.ray_worker import Worker
+
+        self._worker = Worker(Equipment.read(os.environ[EQUIPMENT]), concurrency)
+
+    async def pulse(self) -> Pulse:
+        """See `Worker.pulse`."""
+        return await self._worker.pulse()
+
+    async def has(self, published: Published) -> bool:
+        """See `Worker.has`."""
+        return await self._worker.has(published)
+
+    async def keep(self, published: Published, content: NDArray[np.uint8]) -> Refusal | None:
+        """See `Worker.keep`."""
+        return await self._worker.keep(published, content)
+
+    async def warm_up(self, checkpoint: str) -> Refusal | None:
+        """See `Worker.warm_up`."""
+        return await self._worker.warm_up(checkpoint)
+
+    async def restore(self, checkpoint: str, crop: Crop, urgent: bool) -> Crop | Refusal:
+        """See `Worker.restore`."""
+        return await self._worker.restore(checkpoint, crop, urgent)
+
+
+@dataclass(eq=False)
+class Slot:
+    """One worker's place on a node, and who fills it."""
+
+    state: WorkerState
+    actor: Any
+    tending: asyncio.Task[None] | None = None
+    brought: set[str] = field(default_factory=set)
+    bringing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Driver:
+    """Lives in one event loop; a thread listens to the pipe."""
+
+    def __init__(self, connection: Connection, plan: Plan) -> None:
+        self._connection = connection
+        self._plan = plan
+        self._slots: dict[str, Slot] = {}
+        self._calls: dict[int, asyncio.Task[None]] = {}
+        self._contents: dict[str, Any] = {}
+        self._drained: frozenset[str] = frozenset()
+        self._ended = asyncio.Event()
+
+    async def live(self) -> None:
+        """Until the bridge or the cluster is gone."""
+        loop = asyncio.get_running_loop()
+
+        def listen() -> None:
+            with suppress(EOFError, OSError):
+                while (message := self._connection.recv()) is not None:
+                    loop.call_soon_threadsafe(self._obey, message)
+            loop.call_soon_threadsafe(self._ended.set)
+
+        threading.Thread(target=listen, name="pipe", daemon=True).start()
+        while not self._ended.is_set():
+            try:
+                nodes = await asyncio.wait_for(asyncio.to_thread(ray.nodes), HEAD_SILENCE)
+            except (RayError, TimeoutError, ConnectionError, RuntimeError) as error:
+                self._tell(Seen((), f"The cluster's head does not answer: {type(error).__name__}."))
+                return
+            self._follow(nodes)
+            self._tell(Seen(tuple(self._state(slot) for slot in self._slots.values())))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), LOOK)
+
+    def _tell(self, report: Report) -> None:
+        with suppress(OSError):  # the bridge is gone; the listening thread notices
+            self._connection.send(report)
+
+    def _state(self, slot: Slot) -> WorkerState:
+        return replace(slot.state, draining=slot.state.node in self._drained)
+
+    # --- the bridge's wishes ------------------------------------------------------------------
+
+    def _obey(self, message: Any) -> None:
+        match message:
+            case ("cancel", number):
+                if (task := self._calls.get(number)) is not None:
+                    task.cancel()
+            case ("drained", nodes):
+                self._drained = nodes
+            case (Call() as call, Published() as published):
+                task = asyncio.get_running_loop().create_task(self._run(call, published))
+                self._calls[call.call] = task
+                task.add_done_callback(lambda _: self._calls.pop(call.call, None))
+
+    async def _run(self, call: Call, published: Published) -> None:
+        """One call to its end, which is reported; unless it is cancelled, which then the worker is too."""
+        slot, answer = self._slots.get(call.worker), None
+        if slot is None:
+            self._tell(Lost(call.call))
+            return
+        try:
+            if (refusal := await self._bring(slot, published)) is not None:
+                self._tell(Refused(call.call, refusal.code, refusal.detail))
+                return
+            answer = slot.actor.restore.remote(call.checkpoint, ray.put(call.crop), call.urgent)
+            result = await answer
+        except asyncio.CancelledError:
+            if answer is not None:
+                ray.cancel(answer)
+            raise
+        except TaskCancelledError:
+            return
+        except RayError:
+            self._tell(Lost(call.call))
+            return
+        if isinstance(result, Refusal):
+            self._tell(Refused(call.call, result.code, result.detail))
+        else:
+            self._tell(Done(call.call, result))
+
+    # --- nodes and their workers ----------------------------------------------------------------
+
+    def _follow(self, nodes: list[dict[str, Any]]) -> None:
+        """A slot for each that a living node offers; none for a dead one."""
+        offered: dict[str, tuple[str, str, str]] = {}
+        for node in nodes:
+            for kind in SLOTS:
+                for number in range(int(node["Resources"].get(kind, 0)) if node["Alive"] else 0):
+                    worker = f"{node['NodeID'][:12]}-{kind.removeprefix('gpen_')}{number}"
+                    offered[worker] = (node["NodeID"], node["NodeManagerHostname"], kind)
+        for worker in self._slots.keys() - offered.keys():
+            slot = self._slots.pop(worker)
+            if slot.tending is not None:
+                slot.tending.cancel()
+        for worker in offered.keys() - self._slots.keys():
+            node_id, host, kind = offered[worker]
+            state = WorkerState(worker, node_id, host, problem="It is starting.")
+            self._slots[worker] = slot = Slot(state, self._hire(node_id, kind))
+            slot.tending = asyncio.get_running_loop().create_task(self._tend(slot))
+
+    def _hire(self, node_id: str, kind: str) -> Any:
+        return (
+            ray.remote(Actor)
+            .options(
+                num_cpus=0,
+                num_gpus=SLOTS[kind],
+                resources={kind: 1},
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False),
+                max_concurrency=self._plan.in_flight + 8,
+                max_restarts=-1,
+                max_task_retries=0,  # the pool tries again, at once and elsewhere
+            )
+            .remote(self._plan.in_flight)
+        )
+
+    async def _tend(self, slot: Slot) -> None:
+        """Feel a worker's pulse; one that is new, or came back as another process, is examined first."""
+        known, verdict, patience = 0, "", HIRING
+        while True:
+            try:
+                pulse: Pulse = await asyncio.wait_for(slot.actor.pulse.remote(), patience)
+                if pulse.pid != known:
+                    slot.brought.clear()
+                    verdict, known = await self._examine(slot, pulse), pulse.pid
+                    pulse = await slot.actor.pulse.remote()  # now it knows which networks it has
+                self._record(slot, pulse, verdict)
+                patience = SILENCE
+            except TimeoutError:
+                self._unwell(slot, f"It has not answered for {SILENCE:.0f} seconds.")
+            except ActorDiedError as error:
+                self._unwell(slot, _first_line(error))
+                node_id = slot.state.node
+                slot.actor, known, patience = self._hire(node_id, _kind_of(slot)), 0, HIRING
+            except RayError as error:  # its process ended; Ray starts it again
+                self._unwell(slot, _first_line(error))
+                patience = HIRING
+            await asyncio.sleep(LOOK)
+
+    async def _examine(self, slot: Slot, pulse: Pulse) -> str:
+        """What keeps a worker from being used; empty when nothing does."""
+        if pulse.version != __version__:
+            return f"It has version {pulse.version} of the bridge, not {__version__}."
+        refusal = await self._bring(slot, self._plan.first)
+        if refusal is None:
+            refusal = await slot.actor.warm_up.remote(self._plan.first.name)
+        return "" if refusal is None else refusal.detail
+
+    def _record(self, slot: Slot, pulse: Pulse, problem: str) -> None:
+        slot.state = replace(
+            slot.state,
+            device=pulse.device,
+            healthy=not problem,
+            problem=problem,
+            checkpoints=pulse.checkpoints,
+            pid=pulse.pid,
+        )
+
+    def _unwell(self, slot: Slot, problem: str) -> None:
+        slot.state = replace(slot.state, healthy=False, problem=problem)
+
+    async def _bring(self, slot: Slot, published: Published) -> Refusal | None:
+        """Make sure that a node has a checkpoint; None when it has."""
+        async with slot.bringing:
+            if published.sha256 in slot.brought:
+                return None
+            if not await slot.actor.has.remote(published):
+                if published.sha256 not in self._contents:
+                    content = await asyncio.to_thread(published.path.read_bytes)
+                    self._contents[published.sha256] = ray.put(np.frombuffer(content, np.uint8))
+                refusal: Refusal | None = await slot.actor.keep.remote(
+                    published, self._contents[published.sha256]
+                )
+                if refusal is not None:
+                    return refusal
+            slot.brought.add(published.sha256)
+        if not any(other.bringing.locked() for other in self._slots.values()):
+            self._contents.clear()  # nobody fetches one now: give the object store its room back
+        return None
+
+
+def _kind_of(slot: Slot) -> str:
+    return next(kind for kind in SLOTS if kind.removeprefix("gpen_") in slot.state.worker.split("-")[1])
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).partition("\n")[0] or type(error).__name__)[:300]
+
+
+def strangers_are_refused(address: str) -> bool:
+    """Whether a client without the cluster's token is turned away, found out by being one."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    tried = subprocess.run(  # noqa: S603 - our own interpreter and code
+        [sys.executable, "-c", AS_A_STRANGER, address],
+        env=bare | {"RAY_AUTH_MODE": "disabled"},
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    return tried.returncode != 0 and b"AuthenticationError" in tried.stderr
+
+
+def why_not(plan: Plan) -> str:
+    """Connect; what is wrong with the cluster, or empty."""
+    try:
+        context = ray.init(
+            address=plan.address, namespace="gpen", log_to_driver=False, logging_level=logging.ERROR
+        )
+    except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
+        return f"The cluster at {plan.address} cannot be reached: {_first_line(error)}"
+    if not strangers_are_refused(plan.address):
+        return f"The cluster at {plan.address} lets clients in without its token: the bridge does not use it."
+    if context.dashboard_url:
+        return f"The cluster's dashboard is on, at {context.dashboard_url}: the bridge does not use it."
+    return ""
+
+
+def main() -> None:
+    """The process; its argument is the number of the pipe."""
+    connection = Connection(int(sys.argv[1]))
+    plan: Plan = connection.recv()
+    if problem := why_not(plan):
+        connection.send(Seen((), problem))
+    else:
+        with suppress(KeyboardInterrupt):
+            asyncio.run(Driver(connection, plan).live())
+    # Ray's own goodbye may wait for a head that is gone; its actors end with this process.
+    os._exit(0)

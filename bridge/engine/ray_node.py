@@ -1,0 +1,169 @@
+"""One node of the cluster: Ray's processes on this machine, started again whenever they end.
+
+Owns the ports, so that a firewall's rule is short and does not change. Knows nothing of crops.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge.atomic import private_folder, write_file
+from bridge.engine.ray import environment
+from bridge.engine.workers import Equipment
+
+TOKEN_BYTES = 32
+PAUSE = 1.0
+"""Seconds before Ray is started again."""
+CLOSE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where a node listens. Ray binds all addresses of the machine, so a firewall has to close them.
+
+    Attributes:
+        head: of the cluster's head; only there.
+        first: of the node's own three.
+        workers: the first of fifty for worker processes.
+    """
+
+    head: int = 17870
+    first: int = 17871
+    workers: int = 17900
+
+    def listed(self, *, is_head: bool) -> dict[str, str]:
+        """Each port or range, with what listens there."""
+        own = {
+            str(self.first): "node manager",
+            str(self.first + 1): "object manager",
+            str(self.first + 2): "environment agent",
+            f"{self.workers}-{self.workers + 49}": "workers and driver",
+        }
+        return ({str(self.head): "head"} if is_head else {}) | own
+
+
+@dataclass(frozen=True)
+class Slots:
+    """What a node offers: workers on GPUs and on the CPU."""
+
+    gpus: int = 0
+    cpus: int = 0
+
+
+def make_token(path: Path) -> None:
+    """Write a fresh token for the cluster, unless there is one.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    if not path.exists():
+        private_folder(path.parent)
+        write_file(path, secrets.token_hex(TOKEN_BYTES).encode(), private=True)
+
+
+def session_folder() -> Path:
+    """Where the head keeps its sockets and logs: short, since a socket's path may have 107 bytes."""
+    return Path(tempfile.gettempdir()) / f"gpen-ray-{os.getuid()}"
+
+
+def head_command(address: str, ports: Ports, folder: Path, store_bytes: int) -> list[str]:
+    """The cluster's head at one of this machine's addresses; it computes nothing itself."""
+    here = ["--head", "--node-ip-address", address, "--port", str(ports.head)]
+    # The dashboard runs code for whoever reaches it, and the monitor tells its figures to everybody.
+    off = ["--include-dashboard=false", "--no-monitor", "--temp-dir", str(folder)]
+    return _command([*here, *off], ports, {}, 0, store_bytes)
+
+
+def worker_command(head: str, address: str | None, ports: Ports, slots: Slots, store_bytes: int) -> list[str]:
+    """A node with some slots that joins the head at host:port."""
+    here = ["--address", head, *(["--node-ip-address", address] if address else [])]
+    offered = {"gpen_gpu": slots.gpus, "gpen_cpu": slots.cpus}
+    return _command(here, ports, {kind: n for kind, n in offered.items() if n}, slots.gpus, store_bytes)
+
+
+def _command(
+    here: Sequence[str], ports: Ports, offered: Mapping[str, int], gpus: int, store_bytes: int
+) -> list[str]:
+    resources = "{" + ", ".join(f'"{kind}": {count}' for kind, count in offered.items()) + "}"
+    return [
+        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"),
+        *here,
+        *("--node-manager-port", str(ports.first), "--object-manager-port", str(ports.first + 1)),
+        *("--runtime-env-agent-port", str(ports.first + 2)),
+        *("--min-worker-port", str(ports.workers), "--max-worker-port", str(ports.workers + 49)),
+        *("--num-cpus", "0", "--num-gpus", str(gpus), "--resources", resources),
+        *("--object-store-memory", str(store_bytes), "--include-log-monitor=false"),
+    ]
+
+
+class Node:
+    """Keeps Ray running on this machine between `start` and `close`.
+
+    Args:
+        command: of `head_command` or `worker_command`.
+        token_file: Ray's token.
+        equipment: for the node's workers; None on the head.
+        log: gets what Ray says.
+    """
+
+    def __init__(
+        self, command: Sequence[str], token_file: Path, equipment: Equipment | None, log: Path
+    ) -> None:
+        self._command = list(command)
+        self._environment = environment(token_file)
+        if equipment is not None:
+            self._environment["GPEN_EQUIPMENT"] = equipment.written()
+        self._log = log
+        self._closing = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._live, name="ray-node", daemon=True)
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        private_folder(self._log.parent)
+        self._thread.start()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether `close` was called within so long."""
+        return self._closing.wait(seconds)
+
+    def close(self) -> None:
+        """Stop Ray here, and everything that it started."""
+        self._closing.set()
+        if (process := self._process) is not None and process.poll() is None:
+            process.terminate()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _live(self) -> None:
+        while not self._closing.is_set():
+            with self._log.open("ab") as log:
+                self._process = process = subprocess.Popen(  # noqa: S603 - Ray's own command
+                    self._command,
+                    env=self._environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            while process.poll() is None and not self._closing.wait(0.2):
+                pass
+            if process.poll() is None:
+                process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(CLOSE_SECONDS)
+            # Whatever is left of it would hold the ports of the next one.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            self._closing.wait(PAUSE)

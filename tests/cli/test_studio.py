@@ -1,0 +1,153 @@
+"""`gpen-bridge studio` as it is typed; what needs a real cluster is shown by benchmarks/studio."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from bridge.cli import app, studio
+from bridge.cli.studio import _slots
+from bridge.engine import ray_node
+from bridge.engine.ray_node import Node, Ports, Slots, head_command, make_token, worker_command
+from tests.cli.conftest import Type
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+
+
+def commands() -> list[list[str]]:
+    """What the units and the compose file run, as words behind `gpen-bridge`."""
+    units = [
+        shlex.split(line.partition("gpen-bridge ")[2])
+        for unit in sorted(DEPLOY.glob("*.service"))
+        for line in unit.read_text().splitlines()
+        if line.startswith("ExecStart=")
+    ]
+    compose = (DEPLOY / "compose.yaml").read_text()
+    inline = re.search(r"command: \[(.*)\]", compose)
+    assert inline is not None
+    listed = re.findall(r"^      - (.*)$", compose, re.MULTILINE)
+    return [*units, [word.strip(' "') for word in inline[1].split(",")], [word.strip('"') for word in listed]]
+
+
+@pytest.mark.parametrize("words", commands(), ids=lambda words: " ".join(words[:2]))
+def test_what_is_deployed_can_be_typed(words: list[str]) -> None:
+    group: Any = typer.main.get_command(app)
+    studio_group = group.commands[words[0]]
+    command = studio_group.commands[words[1]]
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= known
+
+
+def test_without_ray_it_says_what_to_install(type_: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.engine.ray.find_spec", lambda _: None)
+    for words in (("up",), ("join", "head:17870")):
+        said = type_("studio", *words)
+        assert said.status == 1
+        assert "gpen-enhance[studio]" in said.err
+
+
+def test_nobody_joins_without_a_token(type_: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.engine.ray.find_spec", lambda _: object())
+    said = type_("studio", "join", "head:17870", "--token-file", tmp_path / "none", "--json")
+    assert (said.status, said.json["error"]["code"]) == (1, "config_invalid")
+
+
+def test_a_bridge_is_needed_to_look_at_its_workers(type_: Type) -> None:
+    for words in (("status",), ("drain", "x"), ("pair",)):
+        said = type_("studio", *words, "--json")
+        assert (said.status, said.json["error"]["code"]) == (1, "bridge_unreachable")
+
+
+def test_a_certificate_and_the_settings_that_use_it(type_: Type, tmp_path: Path) -> None:
+    pytest.importorskip("cryptography", reason="the extra studio brings it")
+    said = type_("studio", "certificate", "bridge.lan", "--folder", tmp_path / "tls")
+    assert said.status == 0, said.err
+    assert 'names = ["bridge.lan"]' in said.out
+    assert type_("studio", "certificate", "a b", "--folder", tmp_path / "x").status == 1
+
+
+def test_the_head_is_closed_and_computes_nothing() -> None:
+    words = head_command("10.0.0.2", Ports(), Path("/r"), 10**8)
+    assert "--include-dashboard=false" in words
+    assert "--no-monitor" in words
+    assert words[words.index("--num-cpus") + 1] == "0"
+    assert words[words.index("--resources") + 1] == "{}"
+
+
+def test_a_node_offers_its_slots_and_keeps_to_its_ports() -> None:
+    ports = Ports(first=18000, workers=18100)
+    words = worker_command("10.0.0.2:17870", "10.0.0.3", ports, Slots(gpus=2, cpus=1), 10**8)
+    assert words[words.index("--resources") + 1] == '{"gpen_gpu": 2, "gpen_cpu": 1}'
+    assert words[words.index("--num-gpus") + 1] == "2"
+    listed = ports.listed(is_head=False)
+    for option, port in (("--node-manager-port", "18000"), ("--object-manager-port", "18001")):
+        assert words[words.index(option) + 1] == port
+        assert port in listed
+    assert (
+        f"{words[words.index('--min-worker-port') + 1]}-{words[words.index('--max-worker-port') + 1]}"
+        in listed
+    )
+    assert "17870" in ports.listed(is_head=True)
+
+
+def test_one_worker_for_each_gpu_else_one_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    for found, slots in ((4, Slots(4, 0)), (0, Slots(0, 1))):
+        monkeypatch.setattr("bridge.engine.device.gpu_count", lambda found=found: found)
+        assert _slots(None, None) == slots
+    assert _slots(1, 3) == Slots(1, 3)
+
+
+def test_the_token_is_made_once_and_is_the_owners(tmp_path: Path) -> None:
+    path = tmp_path / "studio" / "ray.token"
+    make_token(path)
+    first = path.read_text()
+    make_token(path)
+    assert path.read_text() == first
+    assert len(first) == 64
+    if os.name == "posix":
+        assert path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Ray's clusters run on Linux")
+def test_a_node_is_started_again_and_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import time
+
+    monkeypatch.setattr(ray_node, "PAUSE", 0.01)
+    token, seen = tmp_path / "token", tmp_path / "seen"
+    token.write_text("x" * 64)
+    script = (
+        f"echo $RAY_AUTH_MODE >> {seen}; sleep 77 & if [ $(wc -l < {seen}) -lt 3 ]; then exit 1; fi; sleep 88"
+    )
+    node = Node(["sh", "-c", script], token, None, tmp_path / "node.log")
+    node.start()
+    deadline = time.monotonic() + 20
+    while not seen.exists() or len(seen.read_text().split()) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    node.close()
+    assert set(seen.read_text().split()) == {"token"}
+    left = (
+        [
+            line.read_bytes()
+            for line in Path("/proc").glob("[0-9]*/cmdline")
+            if os.access(line, os.R_OK) and line.exists()
+        ]
+        if Path("/proc/self").exists()
+        else []
+    )
+    assert b"sleep\x0077\x00" not in left
+    assert b"sleep\x0088\x00" not in left
+
+
+def test_every_verb_explains_itself() -> None:
+    group: Any = typer.main.get_command(studio.app)
+    assert set(group.commands) == {"up", "join", "status", "drain", "pair", "certificate"}
+    assert all(command.help for command in group.commands.values())
