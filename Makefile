@@ -13,7 +13,7 @@ PHOTO ?=
 # Idle workers steal tests from busy ones, so that a long file does not come last and alone.
 WORKERS ?= auto
 
-.PHONY: demo serve test lint format clean
+.PHONY: demo serve test lint format studio clean
 .DEFAULT_GOAL := help
 
 help:  ## Show the commands
@@ -49,6 +49,10 @@ lint: $(READY)  ## Lint, formatting, types, and who may import whom
 format: $(READY)  ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+studio: $(READY)  ## Run a real cluster of Ray here and break it (Linux; installs Ray, 240 MB)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[studio]' grpcio
+	@$(BIN)/python -m benchmarks.studio
 
 clean:  ## Remove the environment and what the demo wrote
 	@rm -rf $(VENV) demo build dist
