@@ -13,7 +13,7 @@ PHOTO ?=
 # Idle workers steal tests from busy ones, so that a long file does not come last and alone.
 WORKERS ?= auto
 
-.PHONY: demo serve test lint format release lock audit clean
+.PHONY: demo serve test lint format release lock audit studio clean
 .DEFAULT_GOAL := help
 
 help:  ## Show the commands
@@ -59,6 +59,10 @@ lock: $(READY)  ## Pins and hashes anew, after a change of dependencies
 audit: $(READY)  ## Known holes in what is pinned (asks an advisory service: needs the internet)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[audit]'
 	@$(BIN)/pip-audit --strict --require-hashes --disable-pip -r requirements/bridge.txt -r requirements/torch.txt
+
+studio: $(READY)  ## Run a real cluster of Ray here and break it (Linux; installs Ray, 240 MB)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[studio]' grpcio
+	@$(BIN)/python -m benchmarks.studio
 
 clean:  ## Remove the environment and what the demo wrote
 	@rm -rf $(VENV) demo build dist

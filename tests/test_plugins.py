@@ -83,6 +83,13 @@ def test_a_bridge_elsewhere_makes_a_second_plug_in(tmp_path: Path) -> None:
     assert {key for key in MANIFEST if manifest[key] != MANIFEST[key]} == changed
 
 
+def test_a_studios_bridge_is_named_with_its_tls(tmp_path: Path) -> None:
+    path = plugins.package("photoshop", tmp_path, bridge="https://bridge.studio.lan:17864")
+    with zipfile.ZipFile(path) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    assert manifest["requiredPermissions"]["network"]["domains"][0] == "https://bridge.studio.lan:17864"
+
+
 @pytest.mark.parametrize(
     "address", ["studio", "ftp://studio:1", "http://studio", "http://s:x", "http://s:1/a"]
 )

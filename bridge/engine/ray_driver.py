@@ -40,6 +40,7 @@ from bridge.engine.workers import (
     Seen,
     WorkerState,
 )
+from bridge.errors import EngineError
 
 LOOK = 1.0
 """Seconds between two pulses of a worker, and between two looks at the nodes."""
@@ -175,6 +176,9 @@ class Driver:
         except RayError:
             self._tell(Lost(call.call))
             return
+        except OSError as error:
+            self._tell(Refused(call.call, EngineError.code, f"{published.path} cannot be read: {error}."))
+            return
         if isinstance(result, Refusal):
             self._tell(Refused(call.call, result.code, result.detail))
         else:
@@ -233,7 +237,7 @@ class Driver:
                 self._unwell(slot, _first_line(error))
                 node_id = slot.state.node
                 slot.actor, known, patience = self._hire(node_id, _kind_of(slot)), 0, HIRING
-            except RayError as error:  # its process ended; Ray starts it again
+            except (RayError, OSError) as error:  # its process ended, or the checkpoint's file is not there
                 self._unwell(slot, _first_line(error))
                 patience = HIRING
             await asyncio.sleep(LOOK)
@@ -323,7 +327,11 @@ def main() -> None:
     if problem := why_not(plan):
         connection.send(Seen((), problem))
     else:
-        with suppress(KeyboardInterrupt):
-            asyncio.run(Driver(connection, plan).live())
-    # Ray's own goodbye may wait for a head that is gone; its actors end with this process.
+        asyncio.run(_live(connection, plan))
+    os._exit(0)
+
+
+async def _live(connection: Connection, plan: Plan) -> None:
+    await Driver(connection, plan).live()
+    # Ray's own goodbye, and a thread that asks it, may wait for a head that is gone. Actors end with us.
     os._exit(0)

@@ -5,6 +5,7 @@ Owns the ports, so that a firewall's rule is short and does not change. Knows no
 
 from __future__ import annotations
 
+import ctypes
 import os
 import secrets
 import signal
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ TOKEN_BYTES = 32
 PAUSE = 1.0
 """Seconds before Ray is started again."""
 CLOSE_SECONDS = 10.0
+PR_SET_PDEATHSIG = 1
+"""<sys/prctl.h>"""
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,17 @@ def _command(
     ]
 
 
+def end_with_parent() -> Callable[[], object] | None:
+    """What a child does first, so that it is told to stop should this process be killed; None elsewhere.
+
+    Else a bridge that was killed would leave a head behind, which holds the ports of the next one.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    prctl = ctypes.CDLL(None).prctl  # looked up before the fork: a child of a threaded process must not
+    return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 class Node:
     """Keeps Ray running on this machine between `start` and `close`.
 
@@ -155,6 +169,7 @@ class Node:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    preexec_fn=end_with_parent(),
                 )
             while process.poll() is None and not self._closing.wait(0.2):
                 pass

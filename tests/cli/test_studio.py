@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from bridge.cli.studio import _slots
 from bridge.engine import ray_node
 from bridge.engine.ray_node import Node, Ports, Slots, head_command, make_token, worker_command
 from tests.cli.conftest import Type
+from tests.engine.fakes import wait_until
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
@@ -118,8 +121,6 @@ def test_the_token_is_made_once_and_is_the_owners(tmp_path: Path) -> None:
 def test_a_node_is_started_again_and_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import time
-
     monkeypatch.setattr(ray_node, "PAUSE", 0.01)
     token, seen = tmp_path / "token", tmp_path / "seen"
     token.write_text("x" * 64)
@@ -128,10 +129,7 @@ def test_a_node_is_started_again_and_leaves_nothing_behind(
     )
     node = Node(["sh", "-c", script], token, None, tmp_path / "node.log")
     node.start()
-    deadline = time.monotonic() + 20
-    while not seen.exists() or len(seen.read_text().split()) < 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: seen.exists() and len(seen.read_text().split()) >= 3)
     node.close()
     assert set(seen.read_text().split()) == {"token"}
     left = (
@@ -145,6 +143,27 @@ def test_a_node_is_started_again_and_leaves_nothing_behind(
     )
     assert b"sleep\x0077\x00" not in left
     assert b"sleep\x0088\x00" not in left
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Ray's clusters run on Linux")
+def test_a_bridge_that_is_killed_leaves_no_head_behind(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from bridge.engine.ray_node import Node
+folder = Path(sys.argv[1])
+node = Node(["sh", "-c", f"echo $$ > {folder}/pid; exec sleep 99"], folder / "token", None, folder / "log")
+node.start()
+node.wait(99)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])  # noqa: S603 - our own code
+    written = tmp_path / "pid"
+    wait_until(lambda: written.exists() and written.read_text().strip() != "")
+    child = Path(f"/proc/{written.read_text().strip()}/cmdline")
+    wait_until(lambda: b"sleep" in child.read_bytes())
+    parent.kill()
+    parent.wait()
+    wait_until(lambda: not child.exists() or child.read_bytes() == b"")
 
 
 def test_every_verb_explains_itself() -> None:

@@ -70,11 +70,11 @@ class Room:
         self.store._reader.close()
         return Room(self.home, clock=self.clock + 10)
 
-    def submit(self, count: int = 1, **request: Any) -> str:
+    def submit(self, count: int = 1, *, by: str = "owner", **request: Any) -> str:
         items = [{"ref": str(number), "source": {"path": f"{number}.png"}} for number in range(count)]
         asked = JobRequest.parse({"items": items, **request})
         names = [f"photo-{number}.png" for number in range(count)]
-        return self.batches.submit(Submission(asked, "owner", Parameters(), names)).job
+        return self.batches.submit(Submission(asked, by, Parameters(), names)).job
 
     def leased(self) -> Lease:
         lease = self.queue.lease()

@@ -27,6 +27,35 @@ def test_interactive_goes_first(room: Room) -> None:
     assert room.queue.lease() is not None
 
 
+def test_a_night_batch_does_not_make_others_wait(room: Room) -> None:
+    night = room.submit(40, by="night")
+    for _ in range(5):
+        lease = room.leased()
+        room.clock += 3
+        room.queue.fail(lease, ImageError("bad"), {})
+    anna = room.submit(4, by="anna")
+    order = []
+    for _ in range(8):
+        lease = room.leased()
+        order.append(lease.job)
+        room.clock += 3
+        room.queue.fail(lease, ImageError("bad"), {})
+    assert order.count(anna) == 4
+    assert order.count(night) == 4
+    assert {order[0], order[1]} == {anna, night}  # level: neither credit nor debt
+
+
+def test_two_clients_have_half_of_the_workers_each(room: Room) -> None:
+    night, anna = room.submit(40, by="night"), room.submit(40, by="anna")
+    jobs = [room.leased().job for _ in range(6)]
+    assert (jobs.count(night), jobs.count(anna)) == (3, 3)
+
+
+def test_a_clients_own_jobs_stay_in_their_order(room: Room) -> None:
+    first, second = room.submit(2), room.submit(1)
+    assert [room.leased().job for _ in range(3)] == [first, first, second]
+
+
 def test_a_lost_lease_changes_nothing(room: Room, reply: Reply) -> None:
     job = room.submit()
     lease = room.leased()

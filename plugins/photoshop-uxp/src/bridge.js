@@ -255,7 +255,7 @@ class Bridge {
         return await question();
       } catch (error) {
         const problem = /** @type {Problem} */ (error);
-        if (!["busy", "not_ready"].includes(problem.code) || waited >= PATIENCE_MS) throw problem;
+        if (!["busy", "not_ready", "workers_unreachable"].includes(problem.code) || waited >= PATIENCE_MS) throw problem;
         if (onWait) onWait(problem);
         const pause = Math.min(LONGEST_PAUSE_MS, 1000 * Math.max(1, Number(problem.values.seconds) || 1));
         waited += pause;
