@@ -39,8 +39,8 @@ async def doors(folder: Path, _items: int, _cut: float) -> dict[str, Any]:
                     **dict(zip(("none", "wrong", "right"), answers, strict=True)),
                 }
             )
-    open_ = [row for row in table if not (_refused(row["none"]) and _refused(row["wrong"]))]
-    deaf = [row for row in table if _refused(row["right"])]
+    open_ = [row for row in table if not (_refused(str(row["none"])) and _refused(str(row["wrong"])))]
+    deaf = [row for row in table if _refused(str(row["right"]))]
     return {"must_be_zero": {"open": len(open_), "not_tried_right": len(deaf)}, "ports": table}
 
 

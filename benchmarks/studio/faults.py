@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -69,7 +70,7 @@ def expected(paths: list[Path], folder: Path) -> list[str]:
                 question.parameters(preset.parameters),
                 Tools(Detector(), engine, library),
                 False,
-                None,
+                threading.Event(),
                 Stages(),
             )
             reply = reply_to(ImageFile(path.read_bytes(), "image/png"), question, work)

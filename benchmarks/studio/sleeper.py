@@ -40,5 +40,5 @@ class Sleeper:
 
 def main() -> None:
     """A driver that hires sleepers."""
-    ray_driver.Actor = Sleeper
+    vars(ray_driver)["Actor"] = Sleeper
     ray_driver.main()
