@@ -25,7 +25,7 @@ MAX_DEPTH = 8
 
 _REFUSED = re.compile(r'[<>:"|?*\\/\x00-\x1f\x7f]')
 """What Windows does not take in a name, or what would be another folder."""
-_RESERVED = re.compile(r"^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\.|$)", re.IGNORECASE)
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(\..*)?", re.IGNORECASE)
 """Names of devices on Windows, with any extension."""
 
 
@@ -90,4 +90,9 @@ def safe(name: str) -> str:
     name = name.encode("utf-8", "replace").decode().rstrip(". ")
     if not name:
         return "_"
-    return f"_{name}" if _RESERVED.match(name) else name
+    return f"_{name}" if is_device(name) else name
+
+
+def is_device(name: str) -> bool:
+    """Whether Windows takes a name for a device, in whatever folder."""
+    return _DEVICES.fullmatch(name) is not None

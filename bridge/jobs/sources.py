@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from bridge.errors import BridgeError, PathRefused, SourceMissing, SourceUnreadable
 from bridge.imaging.codecs import inspect
+from bridge.jobs.names import is_device
 from bridge.jobs.uploads import Uploads
 from bridge.protocol import frame
 from bridge.protocol.frame import PREFIX, Frame, PixelsPayload, decode_frame, header_length, parse_header
@@ -98,6 +99,18 @@ class Sources:
         return resolved(source.path or "", self._roots)
 
 
+def check_relative(name: str) -> None:
+    """Refuse what on any system is no plain way down from a folder: whatever this one is.
+
+    Raises:
+        PathRefused: absolute, a drive, a share, a stream, a device, or a step up.
+    """
+    if _REFUSED.search(name) or any(
+        part in ("", ".", "..") or part != part.rstrip(" .") or is_device(part) for part in name.split("/")
+    ):
+        raise PathRefused(f"{name!r} is not a name relative to the exchange folder or an allowed root.")
+
+
 def resolved(name: str, roots: Sequence[Path]) -> Path:
     """A file by its name relative to the first root that has it.
 
@@ -105,16 +118,14 @@ def resolved(name: str, roots: Sequence[Path]) -> Path:
         PathRefused: absolute, or leading out of the root, by symbolic link too.
         SourceMissing: no root has it.
     """
-    parts = name.split("/")
-    if _REFUSED.search(name) or any(part in ("", ".", "..") or part != part.rstrip(" .") for part in parts):
-        raise PathRefused(f"{name!r} is not a name relative to the exchange folder or an allowed root.")
+    check_relative(name)
     for root in roots:
         candidate = root / PurePosixPath(name)
         try:
             real = candidate.resolve(strict=True)
             if not real.is_file():
                 continue
-        except (OSError, RuntimeError):  # RuntimeError: a loop of symbolic links
+        except (OSError, RuntimeError, ValueError):  # a loop of symbolic links; half of a surrogate pair
             continue
         if not real.is_relative_to(root.resolve()):
             raise PathRefused(f"{name} leads out of its folder.")

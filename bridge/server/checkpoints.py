@@ -31,6 +31,7 @@ from bridge.errors import (
     UploadIncomplete,
     UploadUnknown,
 )
+from bridge.jobs.names import is_device
 from bridge.jobs.uploads import Uploads
 from bridge.protocol.service import (
     CheckpointList,
@@ -168,11 +169,15 @@ def exchanged(folder: Path, name: str) -> Path:
         InvalidRequest: the name is not a plain one, or leads out of the folder, or to no file.
     """
     # Separators, drive letters and alternate streams of any system, whatever this one is.
-    if name.startswith(".") or any(sign in name for sign in "/\\:\0"):
+    if name.startswith(".") or is_device(name) or any(sign in name for sign in "/\\:\0"):
         raise InvalidRequest("file must be the plain name of a file in the exchange folder.")
     path = folder / name
-    if not path.is_file() or path.resolve().parent != folder.resolve():
-        raise InvalidRequest(f"There is no file {name} in the exchange folder.")
+    try:
+        is_there = path.is_file() and path.resolve().parent == folder.resolve()
+    except (OSError, ValueError):  # too long for a name; half of a surrogate pair
+        is_there = False
+    if not is_there:
+        raise InvalidRequest(f"There is no file {name!a:.80} in the exchange folder.")
     return path
 
 
