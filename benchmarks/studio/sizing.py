@@ -1,7 +1,7 @@
 """How many photos an hour a studio makes, and which part gives first (`python -m benchmarks.studio.sizing`).
 
-On paper. `capacities` is the formula: each part's photos a second if it were alone; the least is the most
-that the whole can do. `simulate` sends photos through the same parts one by one, with varying sizes and
+On paper. `capacities` is the formula: each part's photos a second, were it alone; the least is the most that
+the whole can do. `simulate` sends photos through the same parts one by one, with varying sizes and
 faces, to show how near the formula is. Seconds and bytes are those of `Costs`; put your own in.
 """
 
