@@ -10,7 +10,7 @@ from contextlib import suppress
 from aiohttp import web
 
 from bridge import __version__
-from bridge.errors import InvalidRequest, NotReady, StoreUnavailable
+from bridge.errors import InvalidRequest, NotReady, OutputError, StoreUnavailable
 from bridge.imaging.codecs import Format
 from bridge.metrics import Metrics
 from bridge.presets import Mode
@@ -154,7 +154,7 @@ def _gauge(app: web.Application) -> None:
         for state, items in app[VIEWS].queue().items():
             metrics.queue.labels(state).set(items)
         metrics.output_bytes.set(app[RETENTION].output_bytes())
-    with suppress(OSError):
+    with suppress(OutputError):
         metrics.free_bytes.set(app[OUTPUTS].free_bytes)
 
 
