@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from bridge.errors import OutputError
@@ -52,11 +53,16 @@ def sync_folder(path: Path) -> None:
 def private_folder(path: Path) -> None:
     """Make a folder that only the owner may enter (mode 0700), parents included.
 
+    One that is there already, of ours and open to others, is closed to them.
+
     Raises:
         OutputError: it cannot be made.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.name != "nt" and path.stat().st_uid == os.getuid() and path.stat().st_mode & 0o077:
+            with suppress(OSError):  # some file systems have no modes
+                path.chmod(0o700)
     except OSError as error:
         raise OutputError(f"{path} could not be made: {error.strerror or error}.") from error
 

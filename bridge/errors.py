@@ -570,6 +570,17 @@ class DiskLow(DiskFull):
     default_hint = "Make room, or lower `min_free_bytes`; work goes on by itself."
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a foreign error says that the computer has no memory left: Python's, NumPy's or OpenCV's."""
+    return isinstance(error, MemoryError) or (
+        type(error).__module__ == "cv2" and getattr(error, "code", 0) == _OPENCV_NO_MEMORY
+    )
+
+
+_OPENCV_NO_MEMORY = -4
+"""cv2.Error.StsNoMem; OpenCV belongs to the rooms of pixels, and is not imported here."""
+
+
 def codes() -> dict[str, type[BridgeError]]:
     """Every stable code with its class, for /openapi.json and the documentation test."""
     found: dict[str, type[BridgeError]] = {}

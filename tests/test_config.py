@@ -61,6 +61,11 @@ def test_a_file_that_is_not_text_is_named(places: Places) -> None:
         load(places)
 
 
+def test_the_mark_that_windows_editors_set_is_no_damage(places: Places) -> None:
+    places.settings_file.write_text("port = 17870\r\n", encoding="utf-8-sig")
+    assert load(places).port == 17870
+
+
 def test_a_broken_environment_is_named(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPEN_DEVICE", "abacus")
     with pytest.raises(ConfigInvalid, match="device"):

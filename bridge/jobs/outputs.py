@@ -7,7 +7,6 @@ once or not at all. Nothing outside the folder is ever touched.
 
 from __future__ import annotations
 
-import shutil
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
@@ -49,8 +48,12 @@ class Outputs:
 
     @property
     def free_bytes(self) -> int:
-        """Free space on the folder's disk."""
-        return shutil.disk_usage(self.root).free
+        """Free space on the folder's disk.
+
+        Raises:
+            OutputError: the disk does not answer.
+        """
+        return spool.free_bytes(self.root)
 
     def publish(
         self, lease: Lease, reply: Reply, seconds: Mapping[str, float], wanted: Callable[[], bool]

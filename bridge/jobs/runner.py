@@ -24,6 +24,7 @@ from bridge.errors import (
     DiskLow,
     StoreUnavailable,
     WorkersUnreachable,
+    is_out_of_memory,
 )
 from bridge.jobs.budget import Budget
 from bridge.jobs.job import Lease
@@ -337,6 +338,6 @@ class WatchedStages(Stages):
 def _known(error: Exception) -> BridgeError:
     if isinstance(error, BridgeError):
         return error
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return DeviceOutOfMemory("The computer has too little free memory for this photo.")
     return BridgeError(f"{type(error).__name__}: {error}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +131,22 @@ def discard(path: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def free_bytes(folder: Path) -> int:
+    """Free space on the disk of a folder, which may have been removed: it is made again when it is needed.
+
+    Raises:
+        OutputError: the disk does not answer.
+    """
+    for place in (folder, *folder.parents):
+        try:
+            return shutil.disk_usage(place).free
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise named(error, folder) from error
+    raise OutputError(f"{folder} is gone, and all above it.")
 
 
 def named(error: OSError, where: Path) -> BridgeError:

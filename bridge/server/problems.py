@@ -9,9 +9,11 @@ from aiohttp import web
 from bridge.errors import (
     BodyTooLarge,
     BridgeError,
+    DeviceOutOfMemory,
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
+    is_out_of_memory,
 )
 from bridge.protocol.service import Problem
 from bridge.server.log import LOG
@@ -41,6 +43,10 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except ConnectionError:
         raise  # the client is gone; there is no one to answer
     except Exception as error:
+        if is_out_of_memory(error):
+            return _respond(
+                request, DeviceOutOfMemory("The computer has too little free memory for this picture.")
+            )
         return _respond(request, BridgeError("The log says more; look for the instance."), cause=error)
 
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from aiohttp import web
 
 from bridge import __version__
-from bridge.errors import InvalidRequest, NotReady, StoreUnavailable
+from bridge.errors import InvalidRequest, NotReady, OutputError, StoreUnavailable
 from bridge.imaging.codecs import Format
 from bridge.metrics import Metrics
 from bridge.presets import Mode
@@ -163,7 +163,7 @@ def _gauge(app: web.Application) -> None:
         told = [state.healthy for state in parts.pool.workers]
         metrics.workers.labels("healthy").set(sum(told))
         metrics.workers.labels("unhealthy").set(len(told) - sum(told))
-    with suppress(OSError):
+    with suppress(OutputError):
         metrics.free_bytes.set(app[OUTPUTS].free_bytes)
 
 

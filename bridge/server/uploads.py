@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from urllib.parse import unquote
 
@@ -19,6 +18,7 @@ from bridge.errors import (
     UploadOffsetConflict,
     UploadUnknown,
 )
+from bridge.jobs.spool import free_bytes
 from bridge.jobs.uploads import Incoming, Uploads
 from bridge.protocol import frame
 from bridge.protocol.uploads import UploadState
@@ -138,7 +138,7 @@ def _number(request: web.Request, header: str) -> int:
 def _check_room(request: web.Request) -> None:
     settings = request.app[SETTINGS]
     folder = request.app[UPLOADS].folder
-    free = shutil.disk_usage(folder).free
+    free = free_bytes(folder)
     if free < settings.min_free_bytes:
         raise DiskLow(f"{free / 1e9:.1f} GB are free on the disk of {folder}.")
 

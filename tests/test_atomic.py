@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from bridge.atomic import private_folder, write_file
+from bridge.errors import OutputError
+
+posix_only = pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@posix_only
+@pytest.mark.parametrize("before", [0o755, 0o777, 0o750, 0o707, 0o700])
+def test_a_folder_that_was_open_to_others_is_closed_to_them(tmp_path: Path, before: int) -> None:
+    folder = tmp_path / "gpen-enhance"
+    folder.mkdir()
+    (folder / "kept").write_text("x")
+    folder.chmod(before)
+    private_folder(folder)
+    assert mode(folder) == 0o700
+    assert (folder / "kept").read_text() == "x"
+
+
+@posix_only
+def test_a_new_folder_is_the_owners(tmp_path: Path) -> None:
+    private_folder(tmp_path / "new" / "deep")
+    assert mode(tmp_path / "new" / "deep") == 0o700
+
+
+@posix_only
+def test_a_folder_of_somebody_else_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.chmod(0o755)
+    monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
+    private_folder(tmp_path)
+    assert mode(tmp_path) == 0o755
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="file"):
+        private_folder(tmp_path / "file" / "folder")
+
+
+def test_a_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "bridge.json"
+    write_file(target, b"before", private=True)
+    if os.name != "nt":
+        assert mode(target) == 0o600
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left"):
+        write_file(target, b"after", private=True)
+    assert target.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [target]
