@@ -15,6 +15,7 @@ from aiohttp import web
 from bridge.errors import Busy, InvalidRequest, OutputError, PairingFailed
 from bridge.protocol.service import PairCode, PairRequest, PairResult
 from bridge.server.clients import CLIENTS, Standing
+from bridge.server.parameters import Choice
 from bridge.server.route import Access, Route, answer
 
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -81,6 +82,11 @@ class Pairing:
 
 
 PAIRING = web.AppKey("pairing", Pairing)
+FOR: Choice[Standing] = Choice(
+    "for",
+    "client (if absent): pairs a plug-in; owner: signs the owner in to the console.",
+    words=("client", "owner"),
+)
 
 
 async def pair(request: web.Request) -> web.StreamResponse:
@@ -92,10 +98,8 @@ async def pair(request: web.Request) -> web.StreamResponse:
 
 async def new_pair_code(request: web.Request) -> web.StreamResponse:
     """A new pairing code for the owner to show; the one before is void."""
-    standing = request.query.get("for", "client")
-    if standing not in ("client", "owner"):
-        raise InvalidRequest("for must be client or owner.")
-    return answer(request.app[PAIRING].new_code("owner" if standing == "owner" else "client"), 201)
+    standing = FOR.read(request.query) or "client"
+    return answer(request.app[PAIRING].new_code(standing), 201)
 
 
 ROUTES = (
@@ -116,7 +120,7 @@ ROUTES = (
         access=Access.owner,
         gives=PairCode,
         status=201,
-        query=(("for", "client (if absent): pairs a plug-in; owner: signs the owner in to the console."),),
+        query=(FOR,),
         errors=(InvalidRequest,),
     ),
 )
