@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from bridge.presets import Parameters, PresetName
 from bridge.protocol.enhancement import (
@@ -19,7 +19,7 @@ from bridge.protocol.enhancement import (
     ParameterChanges,
     Selection,
 )
-from bridge.protocol.message import Answer, Question, Seconds
+from bridge.protocol.message import Answer, Question, Seconds, exactly_one
 from bridge.protocol.service import Reason
 from bridge.protocol.uploads import Sha256
 
@@ -82,6 +82,8 @@ class Source(Question):
         path: relative to the exchange folder or to a root that the owner allowed, with `/`.
         upload: id of a complete upload: an image file, or a frame with one.
     """
+
+    model_config = ConfigDict(json_schema_extra=exactly_one("path", "upload"))
 
     path: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
     upload: Annotated[str, Field(min_length=1, max_length=64)] | None = None

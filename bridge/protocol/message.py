@@ -17,6 +17,11 @@ from bridge.errors import InvalidRequest
 Seconds = Annotated[float, Field(ge=0)]
 
 
+def exactly_one(*names: str) -> dict[str, Any]:
+    """JSON Schema for "one of these is given", which a validator of the model checks."""
+    return {"oneOf": [{"required": [name], "properties": {name: {"type": "string"}}} for name in names]}
+
+
 class Question(BaseModel):
     """Base of what clients send: unknown fields are refused."""
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 
 HEADER = "GPEN-Proof"
-CHALLENGE = re.compile(r"[0-9A-Za-z_-]{16,128}")
-"""What a nonce and the name of a secret look like."""
+CHALLENGE = r"[0-9A-Za-z_-]{16,128}"
+"""What a nonce and the name of a secret look like, as a pattern."""
+CHALLENGE_FORM = "16 to 128 letters, digits, - and _"
 NAME_DIGITS = 16
 
 

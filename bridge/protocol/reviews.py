@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from bridge.presets import PresetName
 from bridge.protocol.enhancement import ParameterChanges
@@ -21,6 +21,18 @@ class ReviewRequest(Question):
         preset: with `redo`: another preset to start from; absent: the parameters that the item had.
         params: with `redo`: what differs from that.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"verdict": {"const": Verdict.redo}}},
+            "else": {
+                "properties": {
+                    "preset": {"type": "null"},
+                    "params": {"additionalProperties": {"type": "null"}},
+                }
+            },
+        }
+    )
 
     verdict: Verdict
     note: Annotated[str, Field(max_length=1000)] = ""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, StrictBool, model_validator
 
 from bridge.presets import Parameters, Preset
-from bridge.protocol.message import Answer, Question, Seconds
+from bridge.protocol.message import Answer, Question, Seconds, exactly_one
 
 
 class Problem(Answer):
@@ -174,11 +174,13 @@ class CheckpointRequest(Question):
         accept_licence: the owner read the terms and agrees.
     """
 
+    model_config = ConfigDict(json_schema_extra=exactly_one("download", "file", "upload"))
+
     download: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     file: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     upload: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     name: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    accept_licence: bool = False
+    accept_licence: StrictBool = False
 
     @model_validator(mode="after")
     def _one_of_three(self) -> Self:

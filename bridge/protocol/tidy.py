@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import StrictBool
+
 from bridge.protocol.message import Answer, Question
 
 
 class TidyRequest(Question):
     """`POST /v1/tidy`; a dry run changes nothing."""
 
-    dry_run: bool = True
+    dry_run: StrictBool = True
 
 
 class TidiedFile(Answer):

@@ -29,7 +29,7 @@ from bridge.server.guard import CALLER
 from bridge.server.log import LOG
 from bridge.server.parts import READINESS
 from bridge.server.presets import PRESETS
-from bridge.server.requests import HEADER, Admission, admitted
+from bridge.server.requests import HEADER, REQUEST_ID, Admission, admitted
 from bridge.server.route import METRICS, Route
 
 AUDIT = web.AppKey("audit", AuditLog)
@@ -119,6 +119,6 @@ ROUTES = (
             EngineError,
             DeviceOutOfMemory,
         ),
-        headers=((HEADER, "A UUID under which the request can be cancelled; so does a disconnect."),),
+        headers=(REQUEST_ID,),
     ),
 )

@@ -36,7 +36,7 @@ from bridge.protocol.message import message
 from bridge.protocol.picture import picture_of
 from bridge.server.body import Asked, read_asked
 from bridge.server.parts import READINESS
-from bridge.server.requests import HEADER, admitted
+from bridge.server.requests import HEADER, REQUEST_ID, admitted
 from bridge.server.route import Route, answer
 
 JUDGED_TEMPLATE, JUDGED_SIDE = "ffhq_512", 256
@@ -135,6 +135,6 @@ ROUTES = (
         picture=True,
         gives=FacesResult,
         errors=PICTURE_ERRORS,
-        headers=((HEADER, "A UUID under which the request can be cancelled."),),
+        headers=(REQUEST_ID,),
     ),
 )

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
-from enum import StrEnum
-from typing import TypeVar
 
 from aiohttp import web
 
@@ -47,25 +45,36 @@ from bridge.protocol.jobs import (
 )
 from bridge.server.guard import CALLER
 from bridge.server.lan import LAN, is_loopback
+from bridge.server.parameters import Choice, Number, Parameter, Text
 from bridge.server.presets import PRESETS
 from bridge.server.route import SETTINGS, Route, answer
 
-IDEMPOTENCY_HEADER = "Idempotency-Key"
 QUEUE_PAUSE = 30
 """Seconds after which a client with a full queue may look again."""
+IDEMPOTENCY_KEY = Text(
+    "Idempotency-Key",
+    "The same key and body again give the job that is there.",
+    pattern=r"[\x21-\x7e]{1,200}",
+    form="1 to 200 printable ASCII characters without spaces",
+)
+AFTER_JOB = Parameter("after", "`next` of the page before.")
+AFTER_ITEM = Number("after", "`next` of the page before.", default=-1)
+LIMIT = Number("limit", "How many.", low=1, high=MAX_PAGE, default=DEFAULT_PAGE)
+JOB_STATE = Choice("state", "Only those that are so.", words=tuple(JobStatus))
+ITEM_STATE = Choice("state", "Only those that are so.", words=tuple(ItemStatus))
+VERDICT = Choice("review", "Only those whose verdict is so.", words=tuple(Verdict))
+KEY = Parameter("key", f"Only the one that this {IDEMPOTENCY_KEY.name} of yours made.")
 
 BATCHES = web.AppKey("batches", Batches)
 VIEWS = web.AppKey("views", Views)
 SOURCES = web.AppKey("sources", Sources)
 RUNNER = web.AppKey("runner", Runner)
 
-E = TypeVar("E", bound=StrEnum)
-
 
 async def submit_job(request: web.Request) -> web.StreamResponse:
     """Submit a batch; it is stored before this answers."""
     asked = JobRequest.parse_json(await request.read())
-    key = _idempotency_key(request)
+    key = IDEMPOTENCY_KEY.read(request.headers)
     client_id = request[CALLER].client_id
     batches = request.app[BATCHES]
     if key is not None:
@@ -98,8 +107,8 @@ async def add_items(request: web.Request) -> web.StreamResponse:
 
 async def list_jobs(request: web.Request) -> web.StreamResponse:
     """Batches, newest first, by page."""
-    state = _choice(request, "state", JobStatus)
-    after, limit, key = request.query.get("after"), _limit(request), request.query.get("key")
+    state, limit = JOB_STATE.read(request.query), LIMIT.read(request.query)
+    after, key = request.query.get(AFTER_JOB.name), request.query.get(KEY.name)
     made_by = None if key is None else (request[CALLER].client_id, key)
     views = request.app[VIEWS]
     found = await asyncio.to_thread(
@@ -116,9 +125,8 @@ async def read_job(request: web.Request) -> web.StreamResponse:
 async def list_items(request: web.Request) -> web.StreamResponse:
     """Photos of a batch, by page."""
     views, job = request.app[VIEWS], request.match_info["job"]
-    state, verdict = _choice(request, "state", ItemStatus), _choice(request, "review", Verdict)
-    after = _number(request.query["after"]) if "after" in request.query else -1
-    limit = _limit(request)
+    state, verdict = ITEM_STATE.read(request.query), VERDICT.read(request.query)
+    after, limit = AFTER_ITEM.read(request.query), LIMIT.read(request.query)
     page = await asyncio.to_thread(
         lambda: views.items(job, after=after, limit=limit, state=state, verdict=verdict)
     )
@@ -256,40 +264,9 @@ async def _steer_item(request: web.Request, verb: Callable[[str, int], None]) ->
     return await answer_item(request)
 
 
-def _idempotency_key(request: web.Request) -> str | None:
-    key = request.headers.get(IDEMPOTENCY_HEADER)
-    if key is not None and not re.fullmatch(r"[\x21-\x7e]{1,200}", key):
-        raise InvalidRequest(f"{IDEMPOTENCY_HEADER} has 1 to 200 printable ASCII characters without spaces.")
-    return key
-
-
-def _choice(request: web.Request, name: str, kind: type[E]) -> E | None:
-    text = request.query.get(name)
-    if text is None:
-        return None
-    try:
-        return kind(text)
-    except ValueError as error:
-        raise InvalidRequest(f"{name} is one of {', '.join(kind)}.") from error
-
-
-def _limit(request: web.Request) -> int:
-    limit = _number(request.query.get("limit", str(DEFAULT_PAGE)))
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidRequest(f"limit is a number from 1 to {MAX_PAGE}.")
-    return limit
-
-
-def _number(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise InvalidRequest("after and limit are numbers.")
-    return int(text)
-
-
 STORE_ERRORS = (StoreUnavailable, DiskFull)
 ITEM_ERRORS = (JobUnknown, ItemUnknown, *STORE_ERRORS)
 _SOURCE_ERRORS = (InvalidRequest, PathRefused, SourceMissing, UploadUnknown, UploadIncomplete)
-_LIMIT_QUERY = ("limit", f"How many, 1 to {MAX_PAGE}; {DEFAULT_PAGE} if absent.")
 ITEM = "/v1/jobs/{job}/items/{item}"
 
 ROUTES = (
@@ -301,19 +278,14 @@ ROUTES = (
         gives=JobState,
         status=202,
         errors=(*_SOURCE_ERRORS, Busy, PresetUnknown, IdempotencyConflict, *STORE_ERRORS),
-        headers=((IDEMPOTENCY_HEADER, "The same key and body again give the job that is there."),),
+        headers=(IDEMPOTENCY_KEY,),
     ),
     Route(
         "GET",
         "/v1/jobs",
         list_jobs,
         gives=JobList,
-        query=(
-            ("after", "`next` of the page before."),
-            _LIMIT_QUERY,
-            ("state", f"Only those that are: {', '.join(JobStatus)}."),
-            ("key", f"Only the one that this {IDEMPOTENCY_HEADER} of yours made."),
-        ),
+        query=(AFTER_JOB, LIMIT, JOB_STATE, KEY),
         errors=(InvalidRequest, JobUnknown, StoreUnavailable),
     ),
     Route("GET", "/v1/jobs/{job}", read_job, gives=JobState, errors=(JobUnknown, StoreUnavailable)),
@@ -342,12 +314,7 @@ ROUTES = (
         "/v1/jobs/{job}/items",
         list_items,
         gives=ItemPage,
-        query=(
-            ("after", "`next` of the page before."),
-            _LIMIT_QUERY,
-            ("state", f"Only those that are: {', '.join(ItemStatus)}."),
-            ("review", f"Only those whose verdict is: {', '.join(Verdict)}."),
-        ),
+        query=(AFTER_ITEM, LIMIT, ITEM_STATE, VERDICT),
         errors=(InvalidRequest, JobUnknown, StoreUnavailable),
     ),
     Route("GET", ITEM, read_item, gives=ItemDetail, errors=ITEM_ERRORS),

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from bridge.atomic import private_folder
 from bridge.errors import InvalidRequest
+from bridge.server.parameters import Number
 from bridge.server.route import Route
 
 MAX_FILE_BYTES = 4 * 1024**2
@@ -63,14 +64,12 @@ class Log:
 
 
 LOG = web.AppKey("log", Log)
+LINES = Number("lines", "How many lines.", low=1, high=MAX_LINES, default=DEFAULT_LINES)
 
 
 async def read_log(request: web.Request) -> web.StreamResponse:
     """The end of the application log, as JSON lines."""
-    text = request.query.get("lines", str(DEFAULT_LINES))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_LINES):
-        raise InvalidRequest(f"lines must be a number from 1 to {MAX_LINES}.")
-    body = await asyncio.to_thread(request.app[LOG].tail, int(text))
+    body = await asyncio.to_thread(request.app[LOG].tail, LINES.read(request.query))
     return web.Response(body=body, content_type="application/x-ndjson")
 
 
@@ -80,7 +79,7 @@ ROUTES = (
         "/v1/log",
         read_log,
         gives="application/x-ndjson",
-        query=(("lines", f"How many lines, 1 to {MAX_LINES}; {DEFAULT_LINES} if absent."),),
+        query=(LINES,),
         errors=(InvalidRequest,),
     ),
 )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from bridge import __version__
@@ -25,6 +25,7 @@ from bridge.errors import (
     UnsupportedMediaType,
     codes,
 )
+from bridge.presets import PresetName
 from bridge.protocol import PROTOCOL, frame
 from bridge.protocol.service import Problem
 from bridge.server.problems import MEDIA_TYPE as PROBLEM_TYPE
@@ -34,6 +35,9 @@ REF = "#/components/schemas/{model}"
 DESCRIBED = web.AppKey("described", tuple[Route, ...])
 
 Json = dict[str, Any]
+
+IN_PATH: dict[str, Json] = {"name": TypeAdapter(PresetName).json_schema()}
+"""What has a form of its own in a path; the others are ids that the bridge made, or are not there."""
 
 
 def document(routes: Sequence[Route]) -> Json:
@@ -161,18 +165,21 @@ def _common(route: Route) -> list[type[BridgeError]]:
 
 def _parameters(route: Route) -> list[Json]:
     in_path = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {"name": name, "in": "path", "required": True, "schema": IN_PATH.get(name, {"type": "string"})}
         for name in re.findall(r"{(\w+)}", route.path)
     ]
-    in_query = [
-        {"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}}
-        for name, meaning in route.query
+    beside = [
+        {
+            "name": parameter.name,
+            "in": place,
+            "required": parameter.required,
+            "description": parameter.meaning,
+            "schema": parameter.schema,
+        }
+        for place, parameters in (("query", route.query), ("header", route.headers))
+        for parameter in parameters
     ]
-    in_header = [
-        {"name": name, "in": "header", "description": meaning, "schema": {"type": "string"}}
-        for name, meaning in route.headers
-    ]
-    return in_path + in_query + in_header
+    return in_path + beside
 
 
 def _schemas(routes: Sequence[Route]) -> Json:

@@ -15,6 +15,7 @@ from aiohttp import web
 from bridge.errors import Busy, InvalidRequest, OutputError, PairingFailed
 from bridge.protocol.service import PairCode, PairRequest, PairResult, Right
 from bridge.server.clients import CLIENTS, EVERY_RIGHT, USUAL_RIGHTS, Standing
+from bridge.server.parameters import Choice, Text
 from bridge.server.route import Access, Route, answer
 
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -86,6 +87,17 @@ class Pairing:
 
 
 PAIRING = web.AppKey("pairing", Pairing)
+FOR: Choice[Standing] = Choice(
+    "for",
+    "client (if absent): pairs a plug-in; owner: signs the owner in to the console.",
+    words=("client", "owner"),
+)
+RIGHTS = Text(
+    "rights",
+    f"What the client may do: {', '.join(EVERY_RIGHT)}, with commas; {','.join(USUAL_RIGHTS)} if absent.",
+    pattern=f"({'|'.join(EVERY_RIGHT)})(,({'|'.join(EVERY_RIGHT)}))*",
+    form=f"a list of {', '.join(EVERY_RIGHT)}, with commas between",
+)
 
 
 async def pair(request: web.Request) -> web.StreamResponse:
@@ -98,14 +110,11 @@ async def pair(request: web.Request) -> web.StreamResponse:
 
 async def new_pair_code(request: web.Request) -> web.StreamResponse:
     """A new pairing code for the owner to show; the one before is void."""
-    standing = request.query.get("for", "client")
-    if standing not in ("client", "owner"):
-        raise InvalidRequest("for must be client or owner.")
-    asked = request.query.get("rights", ",".join(USUAL_RIGHTS)).split(",")
-    rights = tuple(right for right in EVERY_RIGHT if right in asked)
-    if set(asked) - set(rights):
-        raise InvalidRequest(f"rights is a list of {', '.join(EVERY_RIGHT)}, with commas between.")
-    return answer(request.app[PAIRING].new_code("owner" if standing == "owner" else "client", rights), 201)
+    standing = FOR.read(request.query) or "client"
+    asked = RIGHTS.read(request.query)
+    given = USUAL_RIGHTS if asked is None else asked.split(",")
+    rights = tuple(right for right in EVERY_RIGHT if right in given)
+    return answer(request.app[PAIRING].new_code(standing, rights), 201)
 
 
 ROUTES = (
@@ -126,13 +135,7 @@ ROUTES = (
         access=Access.owner,
         gives=PairCode,
         status=201,
-        query=(
-            ("for", "client (if absent): pairs a plug-in; owner: signs the owner in to the console."),
-            (
-                "rights",
-                "What the client may do: submit, review, admin, with commas; submit,review if absent.",
-            ),
-        ),
+        query=(FOR, RIGHTS),
         errors=(InvalidRequest,),
     ),
 )

@@ -17,13 +17,20 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from bridge.errors import Busy, Cancelled, InvalidRequest, NotReady, RequestIdInUse, RequestUnknown
+from bridge.errors import Busy, Cancelled, NotReady, RequestIdInUse, RequestUnknown
 from bridge.protocol.service import CancelResult
 from bridge.server.clients import Caller
 from bridge.server.guard import CALLER
+from bridge.server.parameters import Text
 from bridge.server.route import METRICS, Route, answer
 
 HEADER = "GPEN-Request-Id"
+REQUEST_ID = Text(
+    HEADER,
+    "A UUID under which the request can be cancelled; a disconnect stops it too.",
+    pattern="[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}",
+    form="a UUID",
+)
 CANCEL_SECONDS = 0.5
 """How long work that was told to stop may take to do so before its client is answered."""
 T = TypeVar("T")
@@ -171,11 +178,7 @@ def admitted(request: web.Request) -> Iterator[Admission]:
         InvalidRequest: the id is not a UUID.
         Busy, RequestIdInUse, NotReady: as `Requests.admit`.
     """
-    text = request.headers.get(HEADER)
-    try:
-        request_id = str(uuid.UUID(text)) if text is not None else str(uuid.uuid4())
-    except ValueError as error:
-        raise InvalidRequest(f"{HEADER} must be a UUID.") from error
+    request_id = str(uuid.UUID(REQUEST_ID.read(request.headers) or str(uuid.uuid4())))
     in_flight = request.app[METRICS].in_flight
     with request.app[REQUESTS].admit(request_id, request[CALLER]) as admission, in_flight.track_inprogress():
         yield admission

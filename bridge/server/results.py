@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import cast
 from urllib.parse import quote
 
 from aiohttp import web
@@ -27,10 +26,13 @@ from bridge.protocol import frame
 from bridge.protocol.jobs import ItemState
 from bridge.server.enhance import FILE_TYPES
 from bridge.server.jobs import BATCHES, ITEM, ITEM_ERRORS, VIEWS, item_address
+from bridge.server.parameters import Choice, Number
 from bridge.server.route import Route, answer
 
 OUTPUTS = web.AppKey("outputs", Outputs)
 PREVIEWS = web.AppKey("previews", Previews)
+SIZE = Number("size", "Longest side in pixels.", low=MIN_SIZE, high=MAX_SIZE, default=DEFAULT_SIZE)
+OF: Choice[Side] = Choice("of", "Of which of the two; absent: the result.", words=("result", "source"))
 
 
 class _Download(web.FileResponse):
@@ -71,12 +73,8 @@ async def read_result(request: web.Request) -> web.StreamResponse:
 async def read_preview(request: web.Request) -> web.StreamResponse:
     """A small JPEG of the result, or of the photo as it was."""
     job, item = item_address(request)
-    text, side = request.query.get("size", str(DEFAULT_SIZE)), request.query.get("of", "result")
-    if not (text.isascii() and text.isdigit() and MIN_SIZE <= int(text[:9]) <= MAX_SIZE):
-        raise InvalidRequest(f"size must be a number from {MIN_SIZE} to {MAX_SIZE}.")
-    if side not in ("result", "source"):
-        raise InvalidRequest("of must be result or source.")
-    jpeg = await asyncio.to_thread(request.app[PREVIEWS].jpeg, job, item, cast(Side, side), int(text))
+    size, side = SIZE.read(request.query), OF.read(request.query) or "result"
+    jpeg = await asyncio.to_thread(request.app[PREVIEWS].jpeg, job, item, side, size)
     return web.Response(body=jpeg, content_type="image/jpeg")
 
 
@@ -99,10 +97,7 @@ ROUTES = (
         f"{ITEM}/preview",
         read_preview,
         gives="image/jpeg",
-        query=(
-            ("size", f"Longest side in pixels, {MIN_SIZE} to {MAX_SIZE}; {DEFAULT_SIZE} if absent."),
-            ("of", "result (if absent) or source."),
-        ),
+        query=(SIZE, OF),
         errors=(
             InvalidRequest,
             *ITEM_ERRORS,

@@ -18,6 +18,7 @@ from bridge.errors import BridgeError
 from bridge.metrics import Metrics
 from bridge.protocol.message import Question
 from bridge.protocol.service import Right
+from bridge.server.parameters import Parameter
 
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -50,7 +51,7 @@ class Route:
         gives: the answer's model, or its media type when it is not JSON; None: 204, no body.
         status: of success.
         errors: what it may raise beside what every route may.
-        query: query parameters by name, each with what it means.
+        query: query parameters; the handler reads them through the same facts.
         headers: request headers likewise.
         gives_files: media types of the files that it answers with instead of JSON.
         needs: the right that a client must have; None: to submit where something changes, else none.
@@ -66,8 +67,8 @@ class Route:
     gives: type[BaseModel] | str | None = None
     status: int = 200
     errors: tuple[type[BridgeError], ...] = ()
-    query: tuple[tuple[str, str], ...] = ()
-    headers: tuple[tuple[str, str], ...] = ()
+    query: tuple[Parameter, ...] = ()
+    headers: tuple[Parameter, ...] = ()
     gives_files: tuple[str, ...] = ()
     needs: Right | None = None
 

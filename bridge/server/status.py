@@ -15,12 +15,13 @@ from bridge.imaging.codecs import Format
 from bridge.metrics import Metrics
 from bridge.presets import Mode
 from bridge.protocol import PROTOCOL
-from bridge.protocol.proof import CHALLENGE, HEADER, proof
+from bridge.protocol.proof import CHALLENGE, CHALLENGE_FORM, HEADER, proof
 from bridge.protocol.service import Capabilities, Health, Limits, Ready, Reason, StageStats, Stats
 from bridge.server.checkpoints import TRANSFERS, states
 from bridge.server.clients import CLIENTS
 from bridge.server.guard import own_port
 from bridge.server.jobs import RUNNER, VIEWS
+from bridge.server.parameters import Text
 from bridge.server.parts import READINESS
 from bridge.server.presets import PRESETS
 from bridge.server.requests import REQUESTS
@@ -47,6 +48,20 @@ class Uptime:
 UPTIME = web.AppKey("uptime", Uptime)
 
 
+SECRET = Text(
+    "secret",
+    "Which secret is to be proved: the first 16 digits of its SHA-256.",
+    pattern=CHALLENGE,
+    form=CHALLENGE_FORM,
+)
+NONCE = Text(
+    "nonce",
+    "Proved with it; the answer is in the header GPEN-Proof.",
+    pattern=CHALLENGE,
+    form=CHALLENGE_FORM,
+)
+
+
 async def health(request: web.Request) -> web.StreamResponse:
     """Whether a bridge answers here, and how it is; needs no token, and proves whose it is."""
     status = request.app[READINESS].status
@@ -58,11 +73,11 @@ async def health(request: web.Request) -> web.StreamResponse:
 
 def _proof(request: web.Request) -> str | None:
     """That we know the secret which the query names; None where there is no question, or no such secret."""
-    if not {"secret", "nonce"} & set(request.query):
+    name, nonce = SECRET.read(request.query), NONCE.read(request.query)
+    if name is None and nonce is None:
         return None
-    name, nonce = request.query.get("secret", ""), request.query.get("nonce", "")
-    if not CHALLENGE.fullmatch(name) or not CHALLENGE.fullmatch(nonce):
-        raise InvalidRequest("secret and nonce are 16 to 128 letters, digits, - and _, and come together.")
+    if name is None or nonce is None:
+        raise InvalidRequest("secret and nonce come together.")
     known = request.app[CLIENTS].secret_named(name)
     return None if known is None else proof(known, own_port(request), nonce)
 
@@ -175,10 +190,7 @@ ROUTES = (
         access=Access.open,
         gives=Health,
         errors=(InvalidRequest,),
-        query=(
-            ("secret", "Which secret is to be proved: the first 16 digits of its SHA-256."),
-            ("nonce", "Proved with it; the answer is in the header GPEN-Proof."),
-        ),
+        query=(SECRET, NONCE),
     ),
     Route("GET", "/v1/ready", ready, gives=Ready),
     Route("GET", "/v1/capabilities", capabilities, gives=Capabilities),

@@ -24,11 +24,15 @@ from bridge.protocol import frame
 from bridge.protocol.uploads import UploadState
 from bridge.server.guard import CALLER
 from bridge.server.multipart import named_failures, parts_of
+from bridge.server.parameters import Number, Parameter
 from bridge.server.route import SETTINGS, Route, answer
 
-NAME_HEADER = "GPEN-File-Name"
-LENGTH_HEADER = "Upload-Length"
-OFFSET_HEADER = "Upload-Offset"
+MOST_BYTES = 10**15 - 1
+NAME = Parameter("GPEN-File-Name", "The file's name, UTF-8 percent-encoded; of a raw body.")
+LENGTH = Number("Upload-Length", "Bytes to come by PATCH; then the body is empty.", high=MOST_BYTES)
+OFFSET = Number(
+    "Upload-Offset", "Where the piece begins: the upload's `offset`.", required=True, high=MOST_BYTES
+)
 PIECE_TYPES = ("application/octet-stream",)
 UPLOAD_TYPES = (
     *PIECE_TYPES,
@@ -48,8 +52,8 @@ async def create_upload(request: web.Request) -> web.StreamResponse:
     client_id = request[CALLER].client_id
     if request.content_type == "multipart/form-data":
         state = await _from_form(request, uploads, client_id)
-    elif LENGTH_HEADER in request.headers:
-        size = _number(request, LENGTH_HEADER)
+    elif LENGTH.name in request.headers:
+        size = LENGTH.read(request.headers)
         state = await asyncio.to_thread(uploads.create, client_id, _name(request), size)
     else:
         state = await _whole(uploads, client_id, _name(request), request.content_length, _chunks(request))
@@ -61,7 +65,7 @@ async def continue_upload(request: web.Request) -> web.StreamResponse:
     uploads = request.app[UPLOADS]
     upload = request.match_info["upload"]
     await asyncio.to_thread(_check_room, request)
-    await _receive(uploads, upload, _number(request, OFFSET_HEADER), _chunks(request))
+    await _receive(uploads, upload, OFFSET.read(request.headers), _chunks(request))
     return answer(await asyncio.to_thread(uploads.complete, upload))
 
 
@@ -125,14 +129,7 @@ async def _part_chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
 
 
 def _name(request: web.Request) -> str:
-    return unquote(request.headers.get(NAME_HEADER, "photo"), errors="replace")[:400]
-
-
-def _number(request: web.Request, header: str) -> int:
-    text = request.headers.get(header, "")
-    if not (text.isascii() and text.isdigit() and len(text) <= 15):
-        raise InvalidRequest(f"{header} must be a number of bytes.")
-    return int(text)
+    return unquote(request.headers.get(NAME.name, "photo"), errors="replace")[:400]
 
 
 def _check_room(request: web.Request) -> None:
@@ -153,10 +150,7 @@ ROUTES = (
         gives=UploadState,
         status=201,
         errors=_ERRORS,
-        headers=(
-            (NAME_HEADER, "The file's name, UTF-8 percent-encoded; of a raw body."),
-            (LENGTH_HEADER, "Bytes to come by PATCH; then the body is empty."),
-        ),
+        headers=(NAME, LENGTH),
     ),
     Route(
         "GET",
@@ -172,6 +166,6 @@ ROUTES = (
         accepts=PIECE_TYPES,
         gives=UploadState,
         errors=(*_ERRORS, UploadUnknown, UploadOffsetConflict),
-        headers=((OFFSET_HEADER, "Where the piece begins: the upload's `offset`."),),
+        headers=(OFFSET,),
     ),
 )
