@@ -43,12 +43,14 @@ class Plan:
         token_file: holds Ray's token, readable by its owner only.
         in_flight: calls that one worker may have.
         first: the checkpoint with which workers show that they compute right.
+        most_workers: up to which an autoscaler is asked for more; 0: it is not asked.
     """
 
     address: str
     token_file: Path
     in_flight: int
     first: Published
+    most_workers: int = 0
 
 
 @dataclass
