@@ -26,6 +26,9 @@ TOKEN_BYTES = 32
 PAUSE = 1.0
 """Seconds before Ray is started again."""
 CLOSE_SECONDS = 10.0
+START = "import sys; sys.modules['grpc'] = None; from ray.scripts.scripts import main; main()"
+"""Ray's command, kept from finding grpc: a head that finds it opens one more port, for programs far away, and
+no option forbids that."""
 PR_SET_PDEATHSIG = 1
 """<sys/prctl.h>"""
 
@@ -99,7 +102,7 @@ def _command(
 ) -> list[str]:
     resources = "{" + ", ".join(f'"{kind}": {count}' for kind, count in offered.items()) + "}"
     return [
-        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"),
+        *(sys.executable, "-c", START, "start", "--block", "--disable-usage-stats"),
         *here,
         *("--node-manager-port", str(ports.first), "--object-manager-port", str(ports.first + 1)),
         *("--runtime-env-agent-port", str(ports.first + 2)),

@@ -79,6 +79,7 @@ def test_the_head_is_closed_and_computes_nothing() -> None:
     words = head_command("10.0.0.2", Ports(), Path("/r"), 10**8)
     assert "--include-dashboard=false" in words
     assert "--no-monitor" in words
+    assert "sys.modules['grpc'] = None" in words[words.index("-c") + 1]
     assert words[words.index("--num-cpus") + 1] == "0"
     assert words[words.index("--resources") + 1] == "{}"
 
