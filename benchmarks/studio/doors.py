@@ -18,7 +18,7 @@ METHODS = {
     "raylet": "/ray.rpc.NodeManagerService/GetNodeStats",
     "worker": "/ray.rpc.CoreWorkerService/GetCoreWorkerStats",
 }
-OBJECTS = "/ray.rpc.ObjectManagerService/FreeObjects"
+OBJECTS = "/ray.rpc.ObjectManagerService/Pull"
 
 
 async def doors(folder: Path, _items: int, _cut: float) -> dict[str, Any]:
