@@ -131,16 +131,24 @@ class Node:
         token_file: Ray's token.
         equipment: for the node's workers; None on the head.
         log: gets what Ray says.
+        head_folder: on the head, that of `head_command`. Ray notes its address there, and refuses to start
+            a head again while nodes of the dead one still run on the same machine.
     """
 
     def __init__(
-        self, command: Sequence[str], token_file: Path, equipment: Equipment | None, log: Path
+        self,
+        command: Sequence[str],
+        token_file: Path,
+        equipment: Equipment | None,
+        log: Path,
+        head_folder: Path | None = None,
     ) -> None:
         self._command = list(command)
         self._environment = environment(token_file)
         if equipment is not None:
             self._environment["GPEN_EQUIPMENT"] = equipment.written()
         self._log = log
+        self._note = None if head_folder is None else head_folder / "ray_current_cluster"
         self._closing = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._live, name="ray-node", daemon=True)
@@ -164,6 +172,8 @@ class Node:
 
     def _live(self) -> None:
         while not self._closing.is_set():
+            if self._note is not None:
+                self._note.unlink(missing_ok=True)
             with self._log.open("ab") as log:
                 self._process = process = subprocess.Popen(  # noqa: S603 - Ray's own command
                     self._command,

@@ -128,7 +128,10 @@ def test_a_node_is_started_again_and_leaves_nothing_behind(
     script = (
         f"echo $RAY_AUTH_MODE >> {seen}; sleep 77 & if [ $(wc -l < {seen}) -lt 3 ]; then exit 1; fi; sleep 88"
     )
-    node = Node(["sh", "-c", script], token, None, tmp_path / "node.log")
+    note = tmp_path / "ray_current_cluster"
+    note.write_text("10.0.0.2:17870")
+    script = f"test -e {note} && exit 1; touch {note}; {script}"  # as Ray does
+    node = Node(["sh", "-c", script], token, None, tmp_path / "node.log", tmp_path)
     node.start()
     wait_until(lambda: seen.exists() and len(seen.read_text().split()) >= 3)
     node.close()
