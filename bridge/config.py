@@ -198,6 +198,8 @@ class Settings(BaseSettings):
     """Head of a studio's cluster of workers, host:port; empty: this computer computes itself."""
     ray_in_flight: Annotated[int, Field(ge=1, le=16)] = 3
     """Faces that one worker holds at a time."""
+    ray_most_workers: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """GPU workers up to which the cluster's autoscaler is asked for more; 0 does not ask."""
     audit_names: bool = True
     """Whether the audit log has the names of files."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -18,7 +18,7 @@ METHODS = {
     "raylet": "/ray.rpc.NodeManagerService/GetNodeStats",
     "worker": "/ray.rpc.CoreWorkerService/GetCoreWorkerStats",
 }
-OBJECTS = "/ray.rpc.ObjectManagerService/FreeObjects"
+OBJECTS = "/ray.rpc.ObjectManagerService/Pull"
 
 
 async def doors(folder: Path, _items: int, _cut: float) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def listening() -> list[tuple[int, str]]:
             found.append((int(port), name))
         elif name.startswith("ray::Runtime"):
             found.append((int(port), "RuntimeEnv"))
-        elif name.startswith("ray::") or "ray_driver" in command or "/ray/" in command:
+        elif name.startswith("ray::") or "ray_driver" in command or "ray." in command or "/ray/" in command:
             found.append((int(port), "worker"))
     return sorted(found)
 

@@ -64,8 +64,9 @@ def up(
         ray_node.make_token(places.ray_token)
         check_token(places.ray_token)
         ports = ray_node.Ports(head_port, first_port, worker_ports)
-        command = ray_node.head_command(here, ports, ray_node.session_folder(), store_bytes)
-        head = ray_node.Node(command, places.ray_token, None, places.ray_token.with_name("head.log"))
+        folder, log = ray_node.session_folder(), places.ray_token.with_name("head.log")
+        command = ray_node.head_command(here, ports, folder, store_bytes)
+        head = ray_node.Node(command, places.ray_token, None, log, folder)
 
         def on_started(started: Started) -> None:
             _tell_up(started, settings, ports, places.ray_token, as_json)

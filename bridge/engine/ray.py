@@ -43,12 +43,14 @@ class Plan:
         token_file: holds Ray's token, readable by its owner only.
         in_flight: calls that one worker may have.
         first: the checkpoint with which workers show that they compute right.
+        most_workers: up to which an autoscaler is asked for more; 0: it is not asked.
     """
 
     address: str
     token_file: Path
     in_flight: int
     first: Published
+    most_workers: int = 0
 
 
 @dataclass
@@ -104,7 +106,7 @@ def environment(token_file: Path) -> dict[str, str]:
         # Who is silent is found by our own pulse, in seconds. Ray is to keep a node through a cut cable.
         "RAY_health_check_failure_threshold": "40",
         "RAY_gcs_rpc_server_reconnect_timeout_s": "120",
-        "RAY_DEDUP_LOGS": "0",
+        "RAY_raylet_start_wait_time_s": "120",  # a busy machine takes longer than the usual 30
     }
 
 
@@ -114,12 +116,15 @@ DRIVE = "from bridge.engine.ray_driver import main; main()"
 def launch(plan: Plan, code: str = DRIVE) -> Driver:
     """Start a driver in a process of its own, which runs this code."""
     ours, theirs = socket.socketpair()
-    with theirs:
+    # What Ray says when a node goes is not for the bridge's terminal.
+    with theirs, plan.token_file.with_name("driver.log").open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
             [sys.executable, "-c", code, str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             env=environment(plan.token_file),
             stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for the bridge, which then closes it in good order
         )
     connection = Connection(ours.detach())

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import ray
 from numpy.typing import NDArray
+from ray.autoscaler.sdk import request_resources
 from ray.exceptions import ActorDiedError, RayError, TaskCancelledError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -111,6 +112,7 @@ class Driver:
         self._contents: dict[str, Any] = {}
         self._drained: frozenset[str] = frozenset()
         self._ended = asyncio.Event()
+        self._wanted = 0
 
     async def live(self) -> None:
         """Until the bridge or the cluster is gone."""
@@ -120,7 +122,8 @@ class Driver:
             with suppress(EOFError, OSError):
                 while (message := self._connection.recv()) is not None:
                     loop.call_soon_threadsafe(self._obey, message)
-            loop.call_soon_threadsafe(self._ended.set)
+            with suppress(RuntimeError):  # the loop has ended first
+                loop.call_soon_threadsafe(self._ended.set)
 
         threading.Thread(target=listen, name="pipe", daemon=True).start()
         while not self._ended.is_set():
@@ -130,6 +133,7 @@ class Driver:
                 self._tell(Seen((), f"The cluster's head does not answer: {type(error).__name__}."))
                 return
             self._follow(nodes)
+            await self._grow()
             self._tell(Seen(tuple(self._state(slot) for slot in self._slots.values())))
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), LOOK)
@@ -203,6 +207,18 @@ class Driver:
             state = WorkerState(worker, node_id, host, problem="It is starting.")
             self._slots[worker] = slot = Slot(state, self._hire(node_id, kind))
             slot.tending = asyncio.get_running_loop().create_task(self._tend(slot))
+
+    async def _grow(self) -> None:
+        """Ask the autoscaler, if the cluster has one, for one more while all are full, for none when idle."""
+        places = self._plan.in_flight * sum(slot.state.healthy for slot in self._slots.values())
+        wanted = self._wanted
+        if not self._calls:
+            wanted = 0
+        elif len(self._calls) >= places:
+            wanted = min(len(self._slots) + 1, self._plan.most_workers)
+        if wanted != self._wanted and self._plan.most_workers:
+            self._wanted = wanted
+            await asyncio.to_thread(request_resources, bundles=[{"gpen_gpu": 1}] * wanted)
 
     def _hire(self, node_id: str, kind: str) -> Any:
         return (

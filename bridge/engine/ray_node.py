@@ -26,6 +26,9 @@ TOKEN_BYTES = 32
 PAUSE = 1.0
 """Seconds before Ray is started again."""
 CLOSE_SECONDS = 10.0
+START = "import sys; sys.modules['grpc'] = None; from ray.scripts.scripts import main; main()"
+"""Ray's command, kept from finding grpc: a head that finds it opens one more port, for programs far away, and
+no option forbids that."""
 PR_SET_PDEATHSIG = 1
 """<sys/prctl.h>"""
 
@@ -99,7 +102,7 @@ def _command(
 ) -> list[str]:
     resources = "{" + ", ".join(f'"{kind}": {count}' for kind, count in offered.items()) + "}"
     return [
-        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"),
+        *(sys.executable, "-c", START, "start", "--block", "--disable-usage-stats"),
         *here,
         *("--node-manager-port", str(ports.first), "--object-manager-port", str(ports.first + 1)),
         *("--runtime-env-agent-port", str(ports.first + 2)),
@@ -128,16 +131,24 @@ class Node:
         token_file: Ray's token.
         equipment: for the node's workers; None on the head.
         log: gets what Ray says.
+        head_folder: on the head, that of `head_command`. Ray notes its address there, and refuses to start
+            a head again while nodes of the dead one still run on the same machine.
     """
 
     def __init__(
-        self, command: Sequence[str], token_file: Path, equipment: Equipment | None, log: Path
+        self,
+        command: Sequence[str],
+        token_file: Path,
+        equipment: Equipment | None,
+        log: Path,
+        head_folder: Path | None = None,
     ) -> None:
         self._command = list(command)
         self._environment = environment(token_file)
         if equipment is not None:
             self._environment["GPEN_EQUIPMENT"] = equipment.written()
         self._log = log
+        self._note = None if head_folder is None else head_folder / "ray_current_cluster"
         self._closing = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._live, name="ray-node", daemon=True)
@@ -161,6 +172,8 @@ class Node:
 
     def _live(self) -> None:
         while not self._closing.is_set():
+            if self._note is not None:
+                self._note.unlink(missing_ok=True)
             with self._log.open("ab") as log:
                 self._process = process = subprocess.Popen(  # noqa: S603 - Ray's own command
                     self._command,

@@ -231,7 +231,13 @@ def _open_pool(settings: Settings, places: Places, detector: Detector, library: 
 
     require()
     first = library.pick(AUTO, TYPICAL_FACE).name
-    plan = Plan(settings.ray_address, places.ray_token, settings.ray_in_flight, describe(first))
+    plan = Plan(
+        settings.ray_address,
+        places.ray_token,
+        settings.ray_in_flight,
+        describe(first),
+        settings.ray_most_workers,
+    )
     pool = Pool(RayCluster(plan, describe), in_flight=settings.ray_in_flight)
     return Parts(
         _tools(settings, detector, pool, library),

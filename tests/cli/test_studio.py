@@ -79,6 +79,7 @@ def test_the_head_is_closed_and_computes_nothing() -> None:
     words = head_command("10.0.0.2", Ports(), Path("/r"), 10**8)
     assert "--include-dashboard=false" in words
     assert "--no-monitor" in words
+    assert "sys.modules['grpc'] = None" in words[words.index("-c") + 1]
     assert words[words.index("--num-cpus") + 1] == "0"
     assert words[words.index("--resources") + 1] == "{}"
 
@@ -127,7 +128,10 @@ def test_a_node_is_started_again_and_leaves_nothing_behind(
     script = (
         f"echo $RAY_AUTH_MODE >> {seen}; sleep 77 & if [ $(wc -l < {seen}) -lt 3 ]; then exit 1; fi; sleep 88"
     )
-    node = Node(["sh", "-c", script], token, None, tmp_path / "node.log")
+    note = tmp_path / "ray_current_cluster"
+    note.write_text("10.0.0.2:17870")
+    script = f"test -e {note} && exit 1; touch {note}; {script}"  # as Ray does
+    node = Node(["sh", "-c", script], token, None, tmp_path / "node.log", tmp_path)
     node.start()
     wait_until(lambda: seen.exists() and len(seen.read_text().split()) >= 3)
     node.close()

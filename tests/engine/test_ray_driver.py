@@ -1,0 +1,246 @@
+"""The driver's decisions, with actors and nodes that the test plays; benchmarks/studio has a real cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bridge import __version__
+from bridge.engine.ray import Plan
+from bridge.engine.workers import Call, Done, Lost, Published, Pulse, Refusal, Refused, Seen
+from tests.engine.fakes import some_crops
+
+ray = pytest.importorskip("ray", reason="Ray is not installed (extra studio): its driver is not tested")
+ray_driver = pytest.importorskip("bridge.engine.ray_driver")
+
+
+class Method:
+    """`actor.method.remote(...)`, as a coroutine."""
+
+    def __init__(self, work: Callable[..., Any]) -> None:
+        self._work = work
+
+    def remote(self, *arguments: Any) -> Any:
+        async def answer() -> Any:
+            result = self._work(*arguments)
+            return await result if asyncio.iscoroutine(result) else result
+
+        return answer()
+
+
+class FakeActor:
+    """A worker; what it does is set from outside."""
+
+    def __init__(self) -> None:
+        self.has_it, self.kept, self.pid, self.version = False, 0, 7, __version__
+        self.verdict: Refusal | None = None
+        self.on_pulse: Callable[[], Any] = lambda: None
+        self.on_restore: Callable[[Any], Any] = lambda crop: crop * 2
+        self.pulse = Method(self._pulse)
+        self.has = Method(lambda _: self.has_it)
+        self.keep = Method(self._keep)
+        self.warm_up = Method(lambda _: self.verdict)
+        self.restore = Method(lambda _name, crop, _urgent: self.on_restore(crop))
+
+    async def _pulse(self) -> Pulse:
+        result = self.on_pulse()
+        if asyncio.iscoroutine(result):
+            await result
+        return Pulse(self.version, "host", "a device", self.pid)
+
+    def _keep(self, _published: Published, _content: Any) -> None:
+        self.kept, self.has_it = self.kept + 1, True
+
+
+class Stage:
+    """A driver with fake nodes and actors."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.told: list[Any] = []
+        self.actors: list[FakeActor] = []
+        self.wanted: list[int] = []
+        self.driver = ray_driver.Driver(self, plan)
+        self.driver._hire = self._hire
+
+    def send(self, report: Any) -> None:
+        self.told.append(report)
+
+    def _hire(self, _node: str, _kind: str) -> FakeActor:
+        self.actors.append(FakeActor())
+        return self.actors[-1]
+
+    def follow(self, **slots: dict[str, float]) -> None:
+        self.driver._follow(
+            [
+                {"NodeID": name, "NodeManagerHostname": f"{name}.lan", "Alive": True, "Resources": offered}
+                for name, offered in slots.items()
+            ]
+        )
+
+    @property
+    def states(self) -> list[Any]:
+        return [self.driver._state(slot) for slot in self.driver._slots.values()]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():
+                await asyncio.sleep(0.005)
+
+    def call(self, number: int = 1) -> None:
+        worker = next(iter(self.driver._slots), "none")
+        self.driver._obey((Call(number, worker, "a", some_crops(1), True), self.driver._plan.first))
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    file = tmp_path / "a.safetensors"
+    file.write_bytes(b"weights")
+    for name, seconds in (("LOOK", 0.01), ("SILENCE", 0.05)):
+        monkeypatch.setattr(ray_driver, name, seconds)
+    monkeypatch.setattr(ray, "put", lambda value: value)
+    monkeypatch.setattr(ray, "cancel", lambda _: None)
+    published = Published("a", file, "0" * 64, 7, "signed", "absolute")
+    made = Stage(Plan("head:1", tmp_path / "token", 2, published, most_workers=3))
+    monkeypatch.setattr(ray_driver, "request_resources", lambda *, bundles: made.wanted.append(len(bundles)))
+    yield made
+    made.follow()
+    for task in list(made.driver._calls.values()):
+        task.cancel()
+    await asyncio.sleep(0)
+
+
+async def test_each_slot_gets_a_worker_that_is_examined_first(stage: Stage) -> None:
+    stage.follow(one={"gpen_gpu": 2.0, "CPU": 4.0}, two={"gpen_cpu": 1.0}, head={})
+    assert [(state.worker, state.healthy) for state in stage.states] != []
+    await stage.until(lambda: all(state.healthy for state in stage.states))
+    assert sorted(state.worker for state in stage.states) == ["one-gpu0", "one-gpu1", "two-cpu0"]
+    assert {state.host for state in stage.states} == {"one.lan", "two.lan"}
+    assert [actor.kept for actor in stage.actors] == [1, 1, 1]
+    stage.follow(two={"gpen_cpu": 1.0})
+    assert [state.worker for state in stage.states] == ["two-cpu0"]
+
+
+async def test_a_worker_that_fails_its_examination_is_not_used(stage: Stage) -> None:
+    stage.follow(one={"gpen_gpu": 1.0}, two={"gpen_gpu": 1.0})
+    stage.actors[0].verdict = Refusal("self_test_failed", "It computes wrong.")
+    stage.actors[1].version = "0.0.1"
+    await stage.until(lambda: all(state.device for state in stage.states))
+    await asyncio.sleep(0.1)  # some pulses more: it stays so
+    problems = sorted(state.problem for state in stage.states)
+    assert problems == ["It computes wrong.", f"It has version 0.0.1 of the bridge, not {__version__}."]
+    assert not any(state.healthy for state in stage.states)
+
+
+async def test_silence_makes_a_worker_unhealthy_and_a_pulse_heals_it(stage: Stage) -> None:
+    stage.follow(one={"gpen_gpu": 1.0})
+    await stage.until(lambda: stage.states[0].healthy)
+    gate = asyncio.Event()
+    stage.actors[0].on_pulse = gate.wait
+    await stage.until(lambda: not stage.states[0].healthy)
+    assert "not answered" in stage.states[0].problem
+    gate.set()
+    await stage.until(lambda: stage.states[0].healthy)
+    assert stage.actors[0].kept == 1  # the same process: nothing is brought again
+
+
+async def test_another_process_is_examined_again(stage: Stage) -> None:
+    stage.follow(one={"gpen_gpu": 1.0})
+    await stage.until(lambda: stage.states[0].healthy)
+    stage.actors[0].verdict = Refusal("self_test_failed", "Now it is wrong.")
+    await asyncio.sleep(0.05)
+    assert stage.states[0].healthy
+    stage.actors[0].pid = 8
+    await stage.until(lambda: not stage.states[0].healthy)
+    assert stage.states[0].problem == "Now it is wrong."
+
+
+async def test_how_calls_end(stage: Stage) -> None:
+    stage.call(0)
+    await stage.until(lambda: stage.told == [Lost(0)])  # no such worker
+    stage.follow(one={"gpen_gpu": 1.0})
+    stage.call(1)
+    await stage.until(lambda: len(stage.told) == 2)
+    done = stage.told[1]
+    assert isinstance(done, Done)
+    np.testing.assert_array_equal(done.crop, some_crops(1) * 2)
+    stage.actors[0].on_restore = lambda _: Refusal("out_of_memory", "Full.")
+    stage.call(2)
+    await stage.until(lambda: stage.told[-1] == Refused(2, "out_of_memory", "Full."))
+
+    def dies(_crop: Any) -> None:
+        raise ray.exceptions.ActorUnavailableError("gone", None)
+
+    stage.actors[0].on_restore = dies
+    stage.call(3)
+    await stage.until(lambda: stage.told[-1] == Lost(3))
+
+
+async def test_a_cancelled_call_is_told_to_its_worker_and_not_to_the_bridge(stage: Stage) -> None:
+    stage.follow(one={"gpen_gpu": 1.0})
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def long(_crop: Any) -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    stage.actors[0].on_restore = long
+    stage.call(1)
+    await begun.wait()
+    stage.driver._obey(("cancel", 1))
+    await asyncio.wait_for(ended.wait(), 5)
+    await asyncio.sleep(0.02)
+    assert stage.told == []
+    assert stage.driver._calls == {}
+
+
+async def test_a_drained_node_is_told_as_such(stage: Stage) -> None:
+    stage.follow(one={"gpen_gpu": 1.0}, two={"gpen_gpu": 1.0})
+    stage.driver._obey(("drained", frozenset({"one"})))
+    assert {state.node: state.draining for state in stage.states} == {"one": True, "two": False}
+
+
+async def test_an_autoscaler_is_asked_while_all_places_are_taken(stage: Stage) -> None:
+    stage.follow(one={"gpen_gpu": 1.0})
+    await stage.until(lambda: stage.states[0].healthy)
+    stage.actors[0].on_restore = lambda _: asyncio.sleep(60)
+    stage.call(1)
+    await stage.driver._grow()
+    assert stage.wanted == []  # a place is free
+    stage.call(2)
+    await stage.driver._grow()
+    await stage.driver._grow()
+    assert stage.wanted == [2]
+    for number in (1, 2):
+        stage.driver._obey(("cancel", number))
+    await stage.until(lambda: stage.driver._calls == {})
+    await stage.driver._grow()
+    assert stage.wanted == [2, 0]
+
+
+async def test_a_head_that_does_not_answer_ends_the_driver(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+
+    def recv() -> Any:
+        over.wait(10)
+        raise EOFError
+
+    def nodes() -> Any:
+        raise ray.exceptions.RpcError("gone")
+
+    stage.recv = recv  # type: ignore[attr-defined]
+    monkeypatch.setattr(ray, "nodes", nodes)
+    await asyncio.wait_for(stage.driver.live(), 5)
+    assert isinstance(stage.told[-1], Seen)
+    assert "does not answer" in stage.told[-1].problem
+    over.set()
