@@ -23,6 +23,8 @@ STRIP = 512
 """Rows blended at once: bounds the memory that a face needs, however large it is."""
 LARGEST_PREPARED = 2048
 """Side up to which a crop is enlarged before it is turned into place."""
+RIM = 4
+"""Pixels kept around what a mask shows, for the interpolation."""
 
 Rect = tuple[int, int, int, int]
 """x0, y0, x1, y1 in whole pixels, half open."""
@@ -33,9 +35,9 @@ class Patch:
     """What one face changes.
 
     Attributes:
-        residual: S x S x (1|3) float32 in the document's encoding, where 1 is full scale.
-        mask: S x S float32, 0-1.
-        transform: photo -> crop.
+        residual: h x w x (1|3) float32 in the document's encoding, where 1 is full scale.
+        mask: h x w float32, 0-1.
+        transform: photo -> residual and mask.
         weight: how much of it is wanted, 0-1.
     """
 
@@ -43,6 +45,18 @@ class Patch:
     mask: Mask
     transform: SimilarityTransform
     weight: float = 1.0
+
+    def trimmed(self) -> Patch:
+        """Without what its mask never shows: a third of a crop, which is all that has to be kept."""
+        rows, columns = np.flatnonzero(self.mask.any(axis=1)), np.flatnonzero(self.mask.any(axis=0))
+        if not rows.size:
+            return self
+        top, left = max(int(rows[0]) - RIM, 0), max(int(columns[0]) - RIM, 0)
+        part = np.s_[top : int(rows[-1]) + 1 + RIM, left : int(columns[-1]) + 1 + RIM]
+        matrix = self.transform.matrix - np.array([[0, 0, left], [0, 0, top]])
+        return Patch(
+            self.residual[part].copy(), self.mask[part].copy(), SimilarityTransform(matrix), self.weight
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,41 +155,25 @@ def _place(patch: Patch, shape: tuple[int, ...]) -> _Placed:
     Enlarging by a warp alone would round positions to 1/32 of a crop pixel, which shows as
     steps in a face several times the network's size; shrinking by it would skip pixels.
     """
-    side = patch.mask.shape[0]
-    factor = float(np.clip(1 / patch.transform.scale, 2 / side, LARGEST_PREPARED / side))
-    left, top, right, bottom = _needed(patch.mask)
-    # Given as a factor, so that the part is enlarged as the whole would be.
-    interpolation = cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA
-    part = patch.residual[top:bottom, left:right]
-    residual = np.asarray(
-        cv2.resize(part, None, fx=factor, fy=factor, interpolation=interpolation), np.float32
+    sides = np.array(patch.mask.shape[::-1])
+    factor = np.clip(1 / patch.transform.scale, 2 / sides.min(), LARGEST_PREPARED / sides.max())
+    wanted = np.maximum(np.rint(sides * factor), 2).astype(int)
+    size = int(wanted[0]), int(wanted[1])
+    residual = cv2.resize(
+        patch.residual, size, interpolation=cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA
     )
-    interpolation = cv2.INTER_LINEAR if factor > 1 else cv2.INTER_AREA
-    part = patch.mask[top:bottom, left:right]
-    mask = np.asarray(cv2.resize(part, None, fx=factor, fy=factor, interpolation=interpolation), np.float32)
-    matrix = patch.transform.matrix * factor
-    matrix[:, 2] += (0.5 - np.array([left, top])) * factor - 0.5
+    smooth = cv2.resize(patch.mask, size, interpolation=cv2.INTER_LINEAR if factor > 1 else cv2.INTER_AREA)
+    mask = np.asarray(smooth, np.float32)
+    stretch = (wanted / sides)[:, None]  # whole pixels: not quite the same factor on both axes
+    matrix = patch.transform.matrix * stretch
+    matrix[:, 2:] += 0.5 * stretch - 0.5
     to_crop = SimilarityTransform(matrix)
     return _Placed(
-        residual.reshape(*mask.shape, patch.residual.shape[2]),
+        np.asarray(residual, np.float32).reshape(*mask.shape, patch.residual.shape[2]),
         mask,
         to_crop,
         patch.weight,
         _rect(mask, to_crop, shape),
-    )
-
-
-def _needed(mask: Mask) -> Rect:
-    """The part of a crop that its mask shows, with the pixels around that interpolation reads."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
-        return 0, 0, mask.shape[1], mask.shape[0]
-    margin = 4
-    return (
-        max(int(columns[0]) - margin, 0),
-        max(int(rows[0]) - margin, 0),
-        min(int(columns[-1]) + 1 + margin, mask.shape[1]),
-        min(int(rows[-1]) + 1 + margin, mask.shape[0]),
     )
 
 
