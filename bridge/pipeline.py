@@ -295,10 +295,15 @@ def _patch(
     before = from_working(working, icc, channels=channels)
     after = from_working(working + change, icc, channels=channels)
     difference = after - before
-    if channels == 3 and np.ptp(crop.pixels, axis=2).max() == 0:
+    if channels == 3 and _is_gray(crop.pixels):
         # Gray stored as RGB: colour conversion may not tint it, not even by a rounding.
         difference = np.repeat(difference.mean(axis=2, keepdims=True), 3, axis=2)
-    return Patch(difference, feather_mask(crop.landmarks, crop.side), crop.transform, weight)
+    return Patch(difference, feather_mask(crop.landmarks, crop.side), crop.transform, weight).trimmed()
+
+
+def _is_gray(pixels: FloatPixels) -> bool:
+    red, green, blue = (pixels[..., channel] for channel in range(3))
+    return bool((red == green).all() and (green == blue).all())
 
 
 def _relative(patch: Patch, opacity: float) -> Patch:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from bridge.engine.device import Device, choose
 from bridge.engine.runner import Crops, OpenedNetwork, Runner
-from bridge.engine.self_test import examine, face_like
+from bridge.engine.self_test import VERSION, examine, face_like
 from bridge.engine.trials import UNFINISHED, Record, Trial, TrialFile
 from bridge.errors import BridgeError, CheckpointError, SelfTestFailed
 from bridge.network.engines import KINDS, TORCH, suitable
@@ -193,6 +193,7 @@ class Selection:
     def _conditions(self, checkpoint: str, lacking: Mapping[str, Trial]) -> dict[str, object]:
         present = [engine for engine in self._engines if engine not in lacking]
         return {
+            "self-test": VERSION,
             "sha256": self._library.sha256(checkpoint),
             "device": self._device.title,
             "driver": self._device.driver,

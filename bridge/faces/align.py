@@ -13,7 +13,7 @@ import numpy as np
 
 from bridge.errors import DegenerateLandmarks
 from bridge.faces.face import Crop, Face, Points, SimilarityTransform
-from bridge.imaging.image import FULL_SCALE, Pixels
+from bridge.imaging.image import FULL_SCALE, FloatPixels, Pixels
 
 TEMPLATES: dict[str, Points] = {
     # GPEN's own: ArcFace's points for 96 x 112, made square (x + 8), padded by a quarter (+ 28): of 168.
@@ -105,6 +105,11 @@ def align(colour: Pixels, face: Face, template: str, side: int, border: Border =
     transform = similarity(face.landmarks, TEMPLATES[template] * side)
     if not 1e-3 < transform.scale < 1e3:
         raise DegenerateLandmarks("The landmarks are too close together or too far apart for a face.")
+    return Crop(warped(colour, transform, side, border), transform, transform.apply(face.landmarks))
+
+
+def warped(colour: Pixels, transform: SimilarityTransform, side: int, border: Border) -> FloatPixels:
+    """The part of a photo that a transform (photo -> square) brings onto a square; see `align`."""
     x0, y0, x1, y1 = _reach(transform, side, colour)
     region: Pixels = np.ascontiguousarray(colour[y0:y1, x0:x1])
     matrix = transform.matrix.copy()
@@ -112,11 +117,11 @@ def align(colour: Pixels, face: Face, template: str, side: int, border: Border =
     if transform.scale < 1:
         region, matrix = _reduced(region, matrix, transform.scale)
     pixels = region.astype(np.float32) / np.float32(FULL_SCALE[region.dtype])
-    warped = cv2.warpAffine(pixels, matrix, (side, side), flags=cv2.INTER_CUBIC, borderMode=_BORDERS[border])
-    crop = np.asarray(warped, np.float32).reshape(side, side, colour.shape[2])
+    square = cv2.warpAffine(pixels, matrix, (side, side), flags=cv2.INTER_CUBIC, borderMode=_BORDERS[border])
+    crop = np.asarray(square, np.float32).reshape(side, side, colour.shape[2])
     if colour.dtype != np.float32:
         np.clip(crop, 0.0, 1.0, out=crop)
-    return Crop(crop, transform, transform.apply(face.landmarks))
+    return crop
 
 
 def _reach(transform: SimilarityTransform, side: int, colour: Pixels) -> tuple[int, int, int, int]:

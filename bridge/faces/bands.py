@@ -98,7 +98,8 @@ def _agreement(change: FloatPixels, unit: float, begins: float, won: float) -> M
     of the whole crop (a faded print made fresh) is no contradiction.
     """
     local = np.asarray(change - np.median(change, axis=(0, 1)), np.float32)
-    contradiction = np.abs(_blurred(local, CONTRADICTION_SIGMA * unit)).max(axis=2)
+    red, green, blue = cv2.split(np.abs(_blurred(local, CONTRADICTION_SIGMA * unit)))
+    contradiction = np.asarray(cv2.max(cv2.max(red, green), blue), np.float32)
     return _falling(contradiction, begins, won)
 
 
@@ -132,8 +133,9 @@ def is_toned(photo: FloatPixels) -> bool:
 def _tone(photo: FloatPixels) -> tuple[list[NDArray[np.float64]], float]:
     """Red and blue minus luma as quadratics of luma, and how far the photo is from them: 0-1.
 
-    The quadratics are coefficients, lowest power first.
+    The quadratics are coefficients, lowest power first, of about 256 x 256 pixels of the photo.
     """
+    photo = photo[:: max(1, len(photo) // 256), :: max(1, len(photo) // 256)]
     luma = (photo @ LUMA).ravel().astype(np.float64)
     powers = np.vander(luma, 3, increasing=True)
     differences = np.stack([photo[..., channel].ravel() - luma for channel in (0, 2)], axis=1)

@@ -13,16 +13,18 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from bridge.faces.face import SimilarityTransform
 from bridge.faces.mask import Mask
 from bridge.imaging.image import FULL_SCALE, FloatPixels, Pixels
+from bridge.imaging.tiles import OPENCV_DEPTH
 
 STRIP = 512
 """Rows blended at once: bounds the memory that a face needs, however large it is."""
 LARGEST_PREPARED = 2048
 """Side up to which a crop is enlarged before it is turned into place."""
+RIM = 4
+"""Pixels kept around what a mask shows, for the interpolation."""
 
 Rect = tuple[int, int, int, int]
 """x0, y0, x1, y1 in whole pixels, half open."""
@@ -33,9 +35,9 @@ class Patch:
     """What one face changes.
 
     Attributes:
-        residual: S x S x (1|3) float32 in the document's encoding, where 1 is full scale.
-        mask: S x S float32, 0-1.
-        transform: photo -> crop.
+        residual: h x w x (1|3) float32 in the document's encoding, where 1 is full scale.
+        mask: h x w float32, 0-1.
+        transform: photo -> residual and mask.
         weight: how much of it is wanted, 0-1.
     """
 
@@ -43,6 +45,18 @@ class Patch:
     mask: Mask
     transform: SimilarityTransform
     weight: float = 1.0
+
+    def trimmed(self) -> Patch:
+        """Without what its mask never shows: a third of a crop, which is all that has to be kept."""
+        rows, columns = np.flatnonzero(self.mask.any(axis=1)), np.flatnonzero(self.mask.any(axis=0))
+        if not rows.size:
+            return self
+        top, left = max(int(rows[0]) - RIM, 0), max(int(columns[0]) - RIM, 0)
+        part = np.s_[top : int(rows[-1]) + 1 + RIM, left : int(columns[-1]) + 1 + RIM]
+        matrix = self.transform.matrix - np.array([[0, 0, left], [0, 0, top]])
+        return Patch(
+            self.residual[part].copy(), self.mask[part].copy(), SimilarityTransform(matrix), self.weight
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +99,7 @@ def blend(colour: Pixels, patches: Sequence[Patch]) -> Pixels:
         of `colour`, bit for bit.
     """
     result: Pixels = np.array(colour, order="C")
-    placed = [_place(patch, colour.shape[:2]) for patch in patches if patch.weight > 0]
+    placed = _in_place([patch for patch in patches if patch.weight > 0], colour)
     for rect, near in _strips(placed):
         weights = [face.weight * share for face, share in zip(near, _shares(near, rect), strict=True)]
         _assign(result, colour, rect, _sum_of_changes(near, weights, rect))
@@ -106,7 +120,7 @@ def layers(colour: Pixels, patches: Sequence[Patch]) -> tuple[Pixels, Pixels]:
     """
     image: Pixels = np.array(colour, order="C")
     mask = coverage(colour, patches)
-    placed = [_place(patch, colour.shape[:2]) for patch in patches]
+    placed = _in_place(patches, colour)
     for rect, near in _strips(placed):
         shares = _shares(near, rect)
         total = np.maximum(np.sum(shares, axis=0), np.float32(1e-6))
@@ -121,12 +135,18 @@ def coverage(colour: Pixels, patches: Sequence[Patch]) -> Pixels:
     """Where the photo changes: H x W x 1 of colour's dtype, full scale over a face, 0 elsewhere."""
     mask: Pixels = np.zeros((*colour.shape[:2], 1), colour.dtype)
     full_scale = FULL_SCALE[colour.dtype]
-    for rect, near in _strips([_place(patch, colour.shape[:2]) for patch in patches]):
+    for rect, near in _strips(_in_place(patches, colour)):
         x0, y0, x1, y1 = rect
         total = np.sum(_shares(near, rect), axis=0) * np.float32(full_scale)
         rounded = total if mask.dtype == np.float32 else np.rint(total)
         mask[y0:y1, x0:x1, 0] = rounded.astype(mask.dtype)
     return mask
+
+
+def _in_place(patches: Sequence[Patch], colour: Pixels) -> list[_Placed]:
+    """The patches at the photo's scale, in an order that does not depend on theirs: sums round."""
+    placed = [_place(patch, colour.shape[:2]) for patch in patches]
+    return sorted(placed, key=lambda face: (face.rect, *face.to_crop.matrix.ravel()))
 
 
 def _place(patch: Patch, shape: tuple[int, ...]) -> _Placed:
@@ -135,18 +155,21 @@ def _place(patch: Patch, shape: tuple[int, ...]) -> _Placed:
     Enlarging by a warp alone would round positions to 1/32 of a crop pixel, which shows as
     steps in a face several times the network's size; shrinking by it would skip pixels.
     """
-    side = patch.mask.shape[0]
-    wanted = int(np.clip(round(side / patch.transform.scale), 2, LARGEST_PREPARED))
-    factor = wanted / side
-    interpolation = cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA
-    residual = cv2.resize(patch.residual, (wanted, wanted), interpolation=interpolation)
-    interpolation = cv2.INTER_LINEAR if factor > 1 else cv2.INTER_AREA
-    mask = np.asarray(cv2.resize(patch.mask, (wanted, wanted), interpolation=interpolation), np.float32)
-    matrix = patch.transform.matrix * factor
-    matrix[:, 2] += 0.5 * factor - 0.5
+    sides = np.array(patch.mask.shape[::-1])
+    factor = np.clip(1 / patch.transform.scale, 2 / sides.min(), LARGEST_PREPARED / sides.max())
+    wanted = np.maximum(np.rint(sides * factor), 2).astype(int)
+    size = int(wanted[0]), int(wanted[1])
+    residual = cv2.resize(
+        patch.residual, size, interpolation=cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA
+    )
+    smooth = cv2.resize(patch.mask, size, interpolation=cv2.INTER_LINEAR if factor > 1 else cv2.INTER_AREA)
+    mask = np.asarray(smooth, np.float32)
+    stretch = (wanted / sides)[:, None]  # whole pixels: not quite the same factor on both axes
+    matrix = patch.transform.matrix * stretch
+    matrix[:, 2:] += 0.5 * stretch - 0.5
     to_crop = SimilarityTransform(matrix)
     return _Placed(
-        np.asarray(residual, np.float32).reshape(wanted, wanted, patch.residual.shape[2]),
+        np.asarray(residual, np.float32).reshape(*mask.shape, patch.residual.shape[2]),
         mask,
         to_crop,
         patch.weight,
@@ -193,17 +216,17 @@ def _shares(near: Sequence[_Placed], rect: Rect) -> list[Mask]:
 
 def _sum_of_changes(near: Sequence[_Placed], weights: Sequence[Mask], rect: Rect) -> FloatPixels:
     """Sum of weight * residual over a rectangle, h x w x (1|3)."""
-    change = near[0].change(rect) * weights[0][..., None]
+    change = near[0].change(rect)
+    change *= weights[0][..., None]
     for face, weight in zip(near[1:], weights[1:], strict=True):
         change += face.change(rect) * weight[..., None]
     return change
 
 
-def _assign(result: Pixels, colour: Pixels, rect: Rect, change: NDArray[np.float32]) -> None:
-    """result = colour + change over a rectangle, rounded and clipped to the dtype."""
+def _assign(result: Pixels, colour: Pixels, rect: Rect, change: FloatPixels) -> None:
+    """result = colour + change over a rectangle, rounded and clipped to the dtype; `change` is used up."""
     x0, y0, x1, y1 = rect
-    full_scale = np.float32(FULL_SCALE[colour.dtype])
-    values = colour[y0:y1, x0:x1].astype(np.float32) + change * full_scale
-    if colour.dtype != np.float32:
-        values = np.clip(np.rint(values), 0, full_scale)
-    result[y0:y1, x0:x1] = values.astype(colour.dtype)
+    change *= np.float32(FULL_SCALE[colour.dtype])
+    target = result[y0:y1, x0:x1]
+    depth = OPENCV_DEPTH[colour.dtype]  # adds, rounds and clips in one go
+    target[...] = cv2.add(colour[y0:y1, x0:x1], change, dtype=depth).reshape(target.shape)

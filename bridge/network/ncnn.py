@@ -7,10 +7,12 @@ other) and runs it. Imports `ncnn` only when a graph is made: it is an optional 
 from __future__ import annotations
 
 import ctypes
+import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,6 +31,7 @@ FLOAT32_TAG = bytes(4)  # precedes weights that could have been stored smaller
 LEAKY_RELU = f"9=2 -23310=1,{SLOPE}"  # the activation of a layer that has one
 MULTIPLIED, ADDED = 2, 0  # kinds of BinaryOp
 SQUARED, INVERSE_ROOT = 4, 6  # kinds of UnaryOp
+PROBE_SECONDS = 30  # a driver's first start can take some
 TRANSFORMED = 2  # memory of the weights together with Winograd's form of some, times their own size
 
 
@@ -39,15 +42,37 @@ def require_ncnn() -> None:
 
 def require_vulkan() -> None:
     """Raises ExtraMissing: ncnn is not installed; DeviceUnavailable: no GPU has a Vulkan driver."""
-    ncnn = _ncnn()
-    try:
-        if sys.platform.startswith("linux"):  # there ncnn complains on stderr when the loader is missing
+    _ncnn()
+    if sys.platform.startswith("linux"):  # there ncnn complains on stderr when the loader is missing
+        try:
             ctypes.CDLL("libvulkan.so.1")
-        found = ncnn.get_gpu_count() > 0
-    except OSError:
-        found = False
-    if not found:
-        raise DeviceUnavailable("No GPU with a Vulkan driver was found.")
+        except OSError as error:
+            raise DeviceUnavailable("No GPU with a Vulkan driver was found.") from error
+    if fault := vulkan_fault():
+        raise DeviceUnavailable(fault)
+
+
+@lru_cache
+def vulkan_fault() -> str | None:
+    """Why Vulkan cannot be used; None if it can.
+
+    Asked in a process of its own: a driver that is broken, or half there, ends the one that asks.
+    """
+    question = "import ncnn; print(ncnn.get_gpu_count())"
+    try:
+        answer = subprocess.run(  # noqa: S603 - our own words, to this very interpreter
+            [sys.executable, "-c", question],
+            capture_output=True,
+            text=True,
+            timeout=PROBE_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"The Vulkan driver gave no answer: {error}."
+    if answer.returncode:
+        return f"The Vulkan driver ended the process that asked for a GPU ({answer.returncode})."
+    count = answer.stdout.split()[-1:] or ["0"]
+    return None if count[0].isdecimal() and int(count[0]) else "No GPU with a Vulkan driver was found."
 
 
 class NcnnGraph:

@@ -11,17 +11,19 @@ from bridge.errors import EngineError, SelfTestFailed
 
 
 class FakeRunner:
-    """Gives the input plus whatever `errors` says for each pass in turn."""
+    """Makes the input lighter by `change`, plus whatever `errors` says for each pass in turn."""
 
     side = 32
     bytes = 0
 
-    def __init__(self, *errors: float | Callable[[Crops], Crops]) -> None:
+    def __init__(self, *errors: float | Callable[[Crops], Crops], change: float = 0.25) -> None:
         self._errors = list(errors)
+        self._change = np.float32(change)
 
     def run(self, crops: Crops) -> Crops:
         error = self._errors.pop(0)
-        return error(crops) if callable(error) else crops + np.float32(error)
+        lighter = crops + self._change
+        return error(lighter) if callable(error) else lighter + np.float32(error)
 
 
 def spot(crops: Crops) -> Crops:
@@ -69,3 +71,19 @@ def test_the_probe_is_a_picture_with_something_in_it() -> None:
     assert probe.min() >= 0
     assert probe.max() <= 1
     assert probe.std() > 0.1
+
+
+def nothing(crops: Crops) -> Crops:
+    """What a network gives whose convolutions all came out as 0: its input."""
+    return crops - np.float32(0.002)
+
+
+def test_a_network_that_changes_little_is_measured_by_that() -> None:
+    """One that does nothing is half a level from one that changes half a level, and wrong."""
+    with pytest.raises(SelfTestFailed, match="differs from the CPU"):
+        self_test(FakeRunner(nothing, nothing, change=0.002), FakeRunner(0, change=0.002))
+    self_test(FakeRunner(2e-5, 0, change=0.002), FakeRunner(0, change=0.002))
+
+
+def test_rounding_is_no_fault_of_a_network_that_changes_nothing() -> None:
+    self_test(FakeRunner(5e-6, 0, change=0.0), FakeRunner(0, change=0.0))

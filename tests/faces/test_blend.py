@@ -146,3 +146,19 @@ def test_the_height_of_the_strips_makes_no_difference(monkeypatch: pytest.Monkey
     whole = blend(photo, patches)
     monkeypatch.setattr(blending, "STRIP", 37)
     np.testing.assert_allclose(blend(photo, patches).astype(int), whole.astype(int), atol=1)
+
+
+@settings(max_examples=30)
+@given(size=st.floats(60, 400), angle=st.floats(-3.1, 3.1), dtype=st.sampled_from(list(DTYPES)))
+def test_what_a_mask_never_shows_is_not_needed(size: float, angle: float, dtype: type) -> None:
+    """The rest stays where it was, but for how it falls on the photo's pixels."""
+    whole = patch_at((60, 50), size, angle=angle, side=256)
+    waves = np.sin(np.arange(256, dtype=np.float32) / 24)
+    residual = 0.3 * (waves[:, None, None] + waves[None, :, None]) * np.ones(3, np.float32)
+    whole = Patch(residual, whole.mask, whole.transform, 0.7)
+    trimmed = whole.trimmed()
+    assert trimmed.residual.size < 0.6 * whole.residual.size
+    photo = np.full((100, 120, 3), DTYPES[dtype] / 2, dtype)
+    for paint in (blend, coverage):
+        difference = np.abs(paint(photo, [trimmed]).astype(float) - paint(photo, [whole]).astype(float))
+        assert difference.max() <= 0.02 * DTYPES[dtype]

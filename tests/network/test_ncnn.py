@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -84,9 +85,45 @@ def test_without_the_extra_it_says_what_to_install(tiny: GPEN, monkeypatch: pyte
             attempt()
 
 
-def test_without_a_gpu_there_is_no_vulkan(tiny: GPEN, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def _ask_vulkan_afresh() -> Iterator[None]:
+    door.vulkan_fault.cache_clear()
+    yield
+    door.vulkan_fault.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        ("print(0)", "No GPU"),
+        ("print('noise')", "No GPU"),
+        ("import os; os.abort()", "ended the process"),
+        ("import time; time.sleep(60)", "no answer"),
+    ],
+)
+def test_a_broken_vulkan_driver_ends_the_process_that_asks_not_ours(
+    tiny: GPEN, answer: str, complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The question is asked in a real process, of a driver that behaves like this."""
+    run = door.subprocess.run
     monkeypatch.setattr(door.ctypes, "CDLL", lambda name: None)
-    monkeypatch.setattr(ncnn, "get_gpu_count", lambda: 0)
+    monkeypatch.setattr(door, "PROBE_SECONDS", 2)
+
+    def asked(command: list[str], **how: object) -> object:
+        return run([*command[:2], answer], **how)
+
+    monkeypatch.setattr(door.subprocess, "run", asked)
+    with pytest.raises(DeviceUnavailable, match=complaint):
+        NcnnGraph(tiny, vulkan=True)
+
+
+def test_without_a_loader_nobody_is_asked(tiny: GPEN, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise OSError(name)
+
+    monkeypatch.setattr(door.sys, "platform", "linux")
+    monkeypatch.setattr(door.ctypes, "CDLL", missing)
+    monkeypatch.setattr(door, "vulkan_fault", lambda: pytest.fail("asked"))
     with pytest.raises(DeviceUnavailable, match="Vulkan"):
         NcnnGraph(tiny, vulkan=True)
 
@@ -108,7 +145,7 @@ class RecordingNet:
 
 def test_with_a_gpu_the_graph_is_run_there_in_float32(tiny: GPEN, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door.ctypes, "CDLL", lambda name: None)
-    monkeypatch.setattr(ncnn, "get_gpu_count", lambda: 1)
+    monkeypatch.setattr(door, "vulkan_fault", lambda: None)
     monkeypatch.setattr(ncnn, "Net", RecordingNet)
     net = NcnnGraph(tiny, vulkan=True)._net
     assert net.opt.use_vulkan_compute

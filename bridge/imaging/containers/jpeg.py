@@ -130,6 +130,8 @@ def check_scans(data: memoryview, most: float = _USUAL_SCANS) -> None:
 def encode(pixels: Pixels, quality: int) -> bytes:
     """A plain JPEG of H x W x 1 or 3 uint8; colour is not subsampled from quality 90 on.
 
+    With the standard's own Huffman tables: best ones make a photo 1.4 % smaller for twice the time.
+
     Raises:
         EncodingFailed: a side is longer than a JPEG may be.
     """
@@ -141,7 +143,6 @@ def encode(pixels: Pixels, quality: int) -> bytes:
             np.ascontiguousarray(pixels[..., 0] if gray else pixels),
             level=quality,
             subsampling=None if gray else "444" if quality >= 90 else "420",
-            optimize=True,
         )
     )
 

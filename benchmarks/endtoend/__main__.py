@@ -1,0 +1,46 @@
+"""What a user waits for beside the network.
+
+    python -m benchmarks.endtoend [ROW...] [--write]
+
+Each row runs in a process of its own and compares things done in turns in one run, so that a busy
+machine slows both. `--write` keeps the figures in docs/benchmarks.json and draws docs/benchmarks.md
+and its chart from them; rows that were not asked for keep their earlier figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+
+from benchmarks.endtoend import report
+from benchmarks.endtoend.rows import ROWS, Figure
+
+
+def measured(row: str) -> list[Figure]:
+    """Child process: one row."""
+    return ROWS[row]()
+
+
+def main() -> None:
+    """Measure, print and perhaps keep."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], metavar="ROW", help=", ".join(ROWS))
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    context = multiprocessing.get_context("spawn")
+    for row in options.rows or ROWS:
+        with ProcessPoolExecutor(1, mp_context=context) as process:
+            figures = process.submit(measured, row).result()
+        for figure in figures:
+            verdict = "" if figure.met else "  MISSED"
+            print(f"{figure.what}: {figure.value:.2f} {figure.unit}, target {figure.target:g}{verdict}")
+            for name, value in figure.detail.items():
+                print(f"    {name}: {value:.3f}", flush=True)
+        if options.write:
+            report.keep(row, [asdict(figure) for figure in figures])
+
+
+if __name__ == "__main__":
+    main()
