@@ -67,7 +67,7 @@ def bridge(home: Path) -> Iterator[Places]:
     flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
     command = [sys.executable, "-m", "bridge", "serve", "--port", "0", "--json"]
     quiet = subprocess.DEVNULL
-    with subprocess.Popen(command, env=environment, creationflags=flags, stdout=quiet) as process:  # noqa: S603 - our own module
+    with subprocess.Popen(command, env=environment, creationflags=flags, stdout=quiet) as process:
         try:
             deadline = time.monotonic() + START_SECONDS
             while announced(places) is None:

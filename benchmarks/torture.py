@@ -334,7 +334,7 @@ class Torture:
     @contextlib.asynccontextmanager
     async def _alive(self, *words: str) -> AsyncIterator[tuple[Client, subprocess.Popen[bytes]]]:
         began = time.perf_counter()
-        child = subprocess.Popen(  # noqa: S603 - ourselves
+        child = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.torture", "--live", *words],
             env={
                 **os.environ,
