@@ -29,7 +29,7 @@ ATTACKS = (Path(__file__).parent / "hostile_page.js").read_text(encoding="utf-8"
 def browser() -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed")
-    # Newer ones ask before a public page reaches this computer: a bonus, not a control (line 18), so off here.
+    # Newer ones ask before a public page reaches this computer: a bonus, no control (line 18); off here.
     off = "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests"
     arguments = [*ARGUMENTS, "--host-resolver-rules=MAP evil.example 127.0.0.1", off]
     with sync_api.sync_playwright() as playwright:
