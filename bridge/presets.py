@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 Percent = Annotated[int, Field(ge=0, le=100)]
 """A slider: 0 does nothing at all, 100 is the most."""
@@ -47,7 +47,19 @@ class Parameters(BaseModel):
     checkpoint: Annotated[str, Field(min_length=1, max_length=100)] = "auto"
 
 
-PresetName = Annotated[str, Field(pattern=r"^[\w][\w .()+-]{0,63}$")]
+PresetName = Annotated[
+    str,
+    Field(pattern=r"^[\w][\w .()+-]{0,63}$"),
+    # Not the pattern: to readers of JSON Schema, \w means the letters of English only.
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 64,
+            "description": "Letters of any script, digits, space and . ( ) + - _",
+        }
+    ),
+]
 """A name that is also safe in a file name: letters (any script), digits, space and . ( ) + - _"""
 
 
