@@ -15,7 +15,9 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import cv2
@@ -30,7 +32,7 @@ from bridge.imaging.image import Image
 
 SIZES = (24, 30, 36, 48, 64, 96)
 """Smaller side of a face in pixels of a 24-megapixel photo."""
-FORMS: dict[str, dict[str, float]] = {
+FORMS: dict[str, dict[str, Any]] = {
     "closer look": {"PROPOSED": detect.PROPOSED},
     "large look": {"FINE_SIDE": 2560, "SMALLEST_PROPOSED": 10, "PROPOSED": 1.0},
 }
@@ -79,7 +81,7 @@ def peopled(
         for left in range(40, scene.shape[1] - cell, cell):
             if rng.random() > 60 * cell * cell / scene[..., 0].size:
                 continue
-            pixels, face = people[rng.integers(len(people))]
+            pixels, face = people[int(rng.integers(len(people)))]
             scale = size / face.size
             small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)[:cell, :cell]
             scene[top : top + small.shape[0], left : left + small.shape[1]] = small
@@ -131,11 +133,11 @@ def main() -> None:
         for _ in range(options.scenes):
             scene = mosaic(height, width, rng)
             centres = peopled(scene, people, size, rng) if size else []
-            scene = cv2.add(scene, rng.normal(0, 3, scene.shape), dtype=cv2.CV_8U)
+            scene = np.asarray(cv2.add(scene, rng.normal(0, 3, scene.shape), dtype=cv2.CV_8U), np.uint8)
             there += len(centres)
             for form, constants in FORMS.items():
                 with mock.patch.multiple(detect, **constants):
-                    faces, taken = timed(lambda photo=scene: detector.detect(Image(photo)))
+                    faces, taken = timed(partial(detector.detect, Image(scene)))
                 seconds[form].append(taken)
                 found, elsewhere = counted(faces, centres, size or 1)
                 right[form] += found

@@ -282,7 +282,7 @@ async def _figures(bridge: subprocess.Popen[bytes], home: Path, minutes: float, 
         async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session:
             await work(load, session, *words)
 
-    clients = [
+    clients: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
         *((batches, (number,)) for number in range(BATCH_CLIENTS)),
         *((singles, ()) for _ in range(SINGLE_CLIENTS)),
         *((listens, (tokens[0],)) for _ in range(LISTENERS)),

@@ -47,7 +47,7 @@ def _photo(pixels: NDArray[np.generic], depth: Literal[8, 16]) -> Image:
     """Pixels of 8 bits with grain, at the depth asked for."""
     height, width = pixels.shape[:2]
     grain = np.random.default_rng(0).normal(0, 1, (TILE, TILE)).astype(np.float32)
-    grain = cv2.GaussianBlur(grain, (0, 0), 0.7)
+    grain = np.asarray(cv2.GaussianBlur(grain, (0, 0), 0.7), np.float32)
     grain *= np.float32(GRAIN) / grain.std()
     over = np.tile(grain, (-(-height // TILE), -(-width // TILE)))[:height, :width, None]
     values = np.clip(pixels.astype(np.float32) + over, 0, 255)

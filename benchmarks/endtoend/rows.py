@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ from bridge.protocol.message import message
 from bridge.protocol.picture import IMAGE, pixels_payload
 
 LITE = "gpen-lite-256"
-ALONE = {"denoise": 0, "sharpen": 0}
+ALONE: dict[str, Any] = {"denoise": 0, "sharpen": 0}
 ROUNDS = 5
 MEBIBYTE = 2**20
 

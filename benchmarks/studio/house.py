@@ -116,7 +116,7 @@ class House:
         home.mkdir(parents=True, exist_ok=True)
         own = {"GPEN_HOME": str(home), "GPEN_DEVICE": "cpu", "GPEN_ENGINE": "torch", "GPEN_THREADS": "1"}
         with (self.folder / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(  # noqa: S603 - our own command line
+            process = subprocess.Popen(
                 [sys.executable, "-m", "bridge", *words],
                 env=os.environ | own | self.environment,
                 stdin=subprocess.DEVNULL,
