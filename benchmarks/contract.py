@@ -14,11 +14,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -93,23 +94,37 @@ def attack(url: str, token: str, *, examples: int, chance: int) -> Counter[str]:
     return told
 
 
+class RunningBridge(NamedTuple):
+    """A bridge with a fake engine, as a process of its own."""
+
+    url: str
+    token: str
+    pid: int
+
+
 @contextmanager
-def bridge() -> Iterator[tuple[str, str]]:
-    """A bridge with a fake engine: its address and its owner's token."""
-    with tempfile.TemporaryDirectory(prefix="gpen-contract-") as home:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.server.standalone", "0", "0"],
+def bridge(seconds: float = 0.0) -> Iterator[RunningBridge]:
+    """Runs for as long as the block; a restoration takes so many seconds."""
+    with tempfile.TemporaryDirectory(prefix="gpen-fake-") as home:
+        process = subprocess.Popen(  # noqa: S603 - our own module, by its own interpreter
+            [sys.executable, "-m", "tests.server.standalone", "0", str(seconds)],
             env={**os.environ, "GPEN_HOME": home},
             stdout=subprocess.PIPE,
             text=True,
         )
+        assert process.stdout is not None
+        url = json.loads(process.stdout.readline())["url"]
+        # What it says of each pass is of no interest; a full pipe would stop it.
+        reader = threading.Thread(target=process.stdout.read, daemon=True)
+        reader.start()
         try:
-            assert process.stdout is not None
-            url = json.loads(process.stdout.readline())["url"]
-            yield url, json.loads((Path(home) / "bridge.json").read_text())["token"]
+            token = json.loads((Path(home) / "bridge.json").read_text())["token"]
+            yield RunningBridge(url, token, process.pid)
         finally:
             process.terminate()
-            process.communicate(timeout=30)
+            process.wait(30)
+            reader.join(5)
+            process.stdout.close()
 
 
 def main() -> None:
@@ -118,8 +133,8 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=300, help="for each operation")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    with bridge() as (url, token):
-        told = attack(url, token, examples=asked.examples, chance=asked.seed)
+    with bridge() as running:
+        told = attack(running.url, running.token, examples=asked.examples, chance=asked.seed)
     print(json.dumps({"asked": told.total(), "by_status": dict(sorted(told.items()))}))
 
 
