@@ -7,6 +7,7 @@ import hashlib
 import os
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -70,7 +71,7 @@ def expected(paths: list[Path], folder: Path) -> list[str]:
                 question.parameters(preset.parameters),
                 Tools(Detector(), engine, library),
                 False,
-                None,
+                threading.Event(),
                 Stages(),
             )
             reply = reply_to(ImageFile(path.read_bytes(), "image/png"), question, work)
