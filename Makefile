@@ -13,7 +13,7 @@ PHOTO ?=
 # Idle workers steal tests from busy ones, so that a long file does not come last and alone.
 WORKERS ?= auto
 
-.PHONY: demo serve test lint format clean
+.PHONY: demo serve test lint format lock release clean
 .DEFAULT_GOAL := help
 
 help:  ## Show the commands
@@ -49,6 +49,13 @@ lint: $(READY)  ## Lint, formatting, types, and who may import whom
 format: $(READY)  ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+lock: $(READY)  ## Renew requirements.lock: every version with its hashes, for all systems
+	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 \
+		--constraint constraints.txt --no-header --upgrade --quiet --output-file requirements.lock
+
+release: $(READY)  ## Wheel, plug-in packages, bill of materials, licences and checksums in dist/
+	@$(BIN)/python -m release
 
 clean:  ## Remove the environment and what the demo wrote
 	@rm -rf $(VENV) demo build dist

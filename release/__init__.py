@@ -1,0 +1,1 @@
+"""Makes what is given to users, and the papers that go with it."""
