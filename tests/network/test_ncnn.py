@@ -107,7 +107,7 @@ def test_a_broken_vulkan_driver_ends_the_process_that_asks_not_ours(
     """The question is asked in a real process, of a driver that behaves like this."""
     run = door.subprocess.run
     monkeypatch.setattr(door.ctypes, "CDLL", lambda name: None)
-    monkeypatch.setattr(door, "PROBE_SECONDS", 2)
+    monkeypatch.setattr(door, "PROBE_SECONDS", 0.5 if "sleep" in answer else 30)
 
     def asked(command: list[str], **how: object) -> object:
         return run([*command[:2], answer], **how)
