@@ -60,12 +60,19 @@ def result_name(lease: Lease, media_type: str) -> PurePosixPath:
         "counter": f"{lease.item + 1:04d}",
         "client": lease.client,
     }
-    filled = [
-        safe(part.format_map({name: _REFUSED.sub("_", value) for name, value in values.items()}))
-        for part in lease.output.template.split("/")
-    ]
+    plain = {name: _REFUSED.sub("_", value) for name, value in values.items()}
+    filled = [_filled(part, plain) for part in lease.output.template.split("/")]
     filled[-1] += suffix_for(lease.source_name, media_type)
     return PurePosixPath(*filled)
+
+
+def _filled(part: str, values: dict[str, str]) -> str:
+    """One part of a template; too long a stem is cut, so that what tells the result from its source stays."""
+    while (
+        len(_utf8(text := part.format_map(values))) > MAX_PART_BYTES and values["stem"] and "{stem}" in part
+    ):
+        values = values | {"stem": values["stem"][:-1]}
+    return safe(text)
 
 
 def numbered(name: PurePosixPath, number: int) -> PurePosixPath:
@@ -85,12 +92,16 @@ def safe(name: str) -> str:
     """A name that Linux, macOS and Windows all take, and that hides nothing."""
     name = unicodedata.normalize("NFC", name)
     name = _REFUSED.sub("_", name).strip(" ").rstrip(". ").lstrip(".")
-    while len(name.encode("utf-8", "surrogateescape")) > MAX_PART_BYTES:
+    while len(_utf8(name)) > MAX_PART_BYTES:
         name = name[:-1]
     name = name.encode("utf-8", "replace").decode().rstrip(". ")
     if not name:
         return "_"
     return f"_{name}" if is_device(name) else name
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def is_device(name: str) -> bool:
