@@ -342,9 +342,11 @@ def test_a_revoked_token_is_told(world: World, bridge: RunningBridge) -> None:
     world.passwords["bridge-token", "gpen-enhance"] = "revoked"
     host = Host(world)
     world.add("a.nef")
-    host.answers = [("0 photos enhanced. 1 failed", "cancel")]
     host.menu("EnhanceAgain")
-    assert "The bridge does not know this computer. Pair it again." in host.confirmations[0].info
+    (message,) = host.messages
+    assert "The bridge does not know this computer. Pair it again." in message.text
+    assert host.renders.total() == 0  # before the first render, and without sending the token
+    assert all("Authorization" not in exchange.headers for exchange in host.wire.exchanges)
 
 
 def test_a_remote_bridge_without_pairing(world: World, host: Host, bridge: RunningBridge) -> None:
