@@ -85,7 +85,7 @@ def _reduced(pixels: Pixels, longest: int) -> tuple[Pixels, float, float]:
     height, width, channels = pixels.shape
     scale = min(1.0, longest / max(height, width))
     across, down = 1.0, 1.0
-    while scale * 2 <= 1:
+    while scale * 2 <= 1 and min(height, width) > 1:
         height, width = height // 2, width // 2
         even = np.ascontiguousarray(pixels[: height * 2, : width * 2])
         half = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)

@@ -169,7 +169,9 @@ def _variances(plane: FloatPixels) -> FloatPixels:
     steeply with frequency and a noise's hardly does, so the coarse coefficients are given no more
     than finer ones suggest.
     """
-    apart = _coefficients(_quads(plane))[::2, ::2]  # blocks that do not overlap
+    quads = _quads(plane)  # of a patch: an even number each way, so these blocks lie side by side
+    blocks = np.concatenate([quads[y::2, x::2] for y in (0, 1) for x in (0, 1)], axis=2)
+    apart = _times(blocks, FORWARD, np.empty_like(blocks))
     energy = np.median(np.square(apart), axis=(0, 1)) / MEDIAN_OF_SQUARE
     at_most = np.where(FREQUENCY < COARSE, energy[FREQUENCY == COARSE].mean(), np.inf)
     at_most = np.minimum(at_most, energy[FREQUENCY >= FINE].mean() * COLOURED_NOISE)

@@ -81,6 +81,27 @@ def test_nobody_is_an_empty_list_and_limits_hold(detector: Detector, portrait: n
     assert detector.detect(Image(portrait), min_score=0.99) == []
 
 
+@pytest.mark.parametrize("shape", [(1, 5000, 3), (5000, 3, 3), (1999, 2999, 1)])
+def test_any_shape_can_be_looked_at(detector: Detector, shape: tuple[int, int, int]) -> None:
+    assert detector.detect(Image(np.full(shape, 90, np.uint8))) == []
+
+
+def test_a_face_too_small_for_the_first_look_is_seen_closely(
+    detector: Detector, portrait: np.ndarray
+) -> None:
+    """36 pixels of 6,000: 4 in the first look, 10 in the second."""
+    person = cv2.resize(portrait[:260, 100:340], None, fx=0.36, fy=0.36, interpolation=cv2.INTER_AREA)
+    photo = np.full((4000, 6000, 3), 128, np.uint8)
+    photo[1000:1094, 3000:3086] = person
+    for odd in (0, 1):
+        faces = detector.detect(Image(photo[odd:, odd:]))
+        assert len(faces) == 1
+        nose = (EYES_AND_MOUTH[2] - (100, 0)) * 0.36 + (3000, 1000) - odd
+        assert np.linalg.norm(faces[0].landmarks[2] - nose) < 3
+        assert 28 < faces[0].size < 50
+        assert faces[0].score >= 0.6
+
+
 def test_faces_come_largest_first(detector: Detector, portrait: np.ndarray) -> None:
     small = cv2.resize(portrait, (256, 256), interpolation=cv2.INTER_AREA)
     photo = np.full((512, 800, 3), 90, np.uint8)
