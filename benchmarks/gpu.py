@@ -167,7 +167,8 @@ def measured(gpu: Gpu, name: str, network: GPEN, form: TensorForm) -> list[Varia
         for graphs in (False, True):
             gpu.use_tf32(precision == "tf32")
             gpu.forget_peak()
-            difference, problem, passes = None, None, ()
+            difference, problem = None, None
+            passes: tuple[Pass, ...] = ()
             try:
                 runner = Runner(Network(InPrecision(fold(network), dtype, graphs=graphs), form), gpu.device)
                 difference, problem = _verdict(runner, expected)
