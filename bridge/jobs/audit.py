@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 from bridge.errors import OutputError
 from bridge.jobs import chain
 from bridge.jobs.chain import MAX_FILE_BYTES, Chain
-from bridge.jobs.store import Store
+from bridge.jobs.store import Row, Store
 
-REMEMBERED = 2000
-"""Keys of the last lines, by which one that was written before a crash is known again."""
+TOGETHER = 100
+"""Lines that reach the disk at once, then are marked at once: a batch of thousands may be cancelled."""
+REMEMBERED = 20 * TOGETHER
+"""Keys of the last lines, by which those that were written before a crash are known again."""
 
 
 class AuditLog:
@@ -42,7 +44,7 @@ class AuditLog:
         Raises:
             DiskFull, OutputError: it is not there.
         """
-        self._append(facts)
+        self._append((facts,))
 
     def catch_up(self, store: Store) -> None:
         """Write a line for each settled item that has none.
@@ -62,20 +64,26 @@ class AuditLog:
                     " ORDER BY items.finished_at LIMIT 1000"
                 ).fetchall()
             known = self._known_keys() if pending and not self._knows_the_past else set()
-            self._knows_the_past = self._knows_the_past or bool(pending)
-            for row in pending:
-                facts = _facts(row)
-                if facts["key"] not in known:
-                    self._append(facts)
-                with store.write() as rows:
-                    rows.execute(
-                        "UPDATE items SET audited = 1 WHERE job = ? AND item = ? AND state = ?",
-                        (row["job"], row["item"], row["state"]),
-                    )
+            for start in range(0, len(pending), TOGETHER):
+                # Until they are marked, what of them is on the disk is known by the log alone.
+                self._knows_the_past = False
+                self._write_and_mark(store, pending[start : start + TOGETHER], known)
+                self._knows_the_past = True
 
-    def _append(self, facts: Mapping[str, Any]) -> None:
+    def _write_and_mark(self, store: Store, some: Sequence[Row], known: Set[str]) -> None:
+        self._append(facts for row in some if (facts := _facts(row))["key"] not in known)
+        with store.write() as rows:
+            for row in some:
+                rows.execute(
+                    "UPDATE items SET audited = 1 WHERE job = ? AND item = ? AND state = ?",
+                    (row["job"], row["item"], row["state"]),
+                )
+
+    def _append(self, many: Iterable[Mapping[str, Any]]) -> None:
         private = () if self._names else ("source", "result")
-        self._chain.append({name: value for name, value in facts.items() if name not in private})
+        self._chain.extend(
+            {name: value for name, value in facts.items() if name not in private} for facts in many
+        )
 
     def _known_keys(self) -> set[str]:
         return {str(line.get("key")) for line in chain.newest(self.folder, REMEMBERED)}

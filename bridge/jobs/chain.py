@@ -14,7 +14,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,25 +101,39 @@ class Chain:
         Raises:
             DiskFull, OutputError: it is not there; what a cut write left is put on record with the next line.
         """
+        self.extend((facts,))
+
+    def extend(self, many: Iterable[Mapping[str, Any]]) -> None:
+        """Append lines and flush them to the disk together.
+
+        Raises:
+            DiskFull, OutputError: the first ones may be there, and the rest is not; else as `append`.
+        """
         with self._lock:
             try:
                 end = self._end or _find_end(self._folder)
                 self._end = None  # after a failed write the files are looked at again
-                self._end = self._write(end, facts)
+                self._end = self._write(end, many)
             except OSError as error:
                 raise spool.named(error, self._folder) from error
 
-    def _write(self, end: _End, facts: Mapping[str, Any]) -> _End:
-        links: dict[str, Any] = {"number": end.number + 1, "before": end.before}
-        if end.torn is not None:
-            links["torn"] = end.torn
-        line, own = _line(links | dict(facts))
-        file, size = end.file, end.size
-        if size > 0 and size + len(line) > self._max_file_bytes and not end.newline:
-            file, size = _path(self._folder, _number(file) + 1), 0
-        written = end.newline + line
+    def _write(self, end: _End, many: Iterable[Mapping[str, Any]]) -> _End:
+        file, size, number, before = end.file, end.size, end.number, end.before
+        torn, written = end.torn, end.newline
+        for facts in many:
+            links: dict[str, Any] = {"number": number + 1, "before": before}
+            if torn is not None:
+                links["torn"] = torn
+            line, own = _line(links | dict(facts))
+            reached = size + len(written)
+            ends_a_cut_line = end.newline and written == end.newline  # which has to be in the same file
+            if reached > 0 and reached + len(line) > self._max_file_bytes and not ends_a_cut_line:
+                _append(file, written)
+                file, size, written = _path(self._folder, _number(file) + 1), 0, b""
+            written += line
+            number, before, torn = number + 1, own, None
         _append(file, written)
-        return _End(file, size + len(written), end.number + 1, own)
+        return _End(file, size + len(written), number, before)
 
 
 def newest(folder: Path, count: int) -> list[dict[str, Any]]:
@@ -251,15 +265,17 @@ def _number(file: Path) -> int:
     return int(match[1])
 
 
-def _append(file: Path, line: bytes) -> None:
+def _append(file: Path, lines: bytes) -> None:
+    if not lines:
+        return
     if not file.parent.is_dir():
         spool.make_folder(file.parent.parent)
         file.parent.mkdir(mode=0o700, exist_ok=True)
     handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
     with os.fdopen(handle, "wb", buffering=0) as opened:
-        written = opened.write(line)
-        if written != len(line):
+        written = opened.write(lines)
+        if written != len(lines):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(opened.fileno())
-    if file.stat().st_size == len(line):
+    if file.stat().st_size == len(lines):
         sync_folder(file.parent)  # a fresh file has to have its name after a power cut too

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.errors import ImageError, OutputError
+from bridge.errors import ImageError, OutputError, StoreUnavailable
+from bridge.jobs import chain
 from bridge.jobs.audit import AuditLog, verify
 from bridge.reply import Reply
 from tests.jobs.conftest import Room
@@ -37,6 +38,38 @@ def test_one_line_for_each_picture_also_after_a_death(room: Room, reply: Reply) 
     assert done["checkpoints"] == ["fake"]
     assert done["source"] == "photo-0.png"
     assert verify(alive.audit.folder) == 3
+
+
+def test_a_large_batch_that_is_cancelled_reaches_the_disk_in_few_strokes(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strokes: list[int] = []
+    real = chain._append
+    monkeypatch.setattr(chain, "_append", lambda file, data: strokes.append(len(data)) or real(file, data))
+    room.batches.cancel(room.submit(250))
+    room.audit.catch_up(room.store)
+    assert len(strokes) == 3
+    assert verify(room.audit.folder) == 250
+
+
+def test_a_store_that_fails_between_lines_and_marks_doubles_none(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room.batches.cancel(room.submit(3))
+    room.audit.catch_up(room.store)
+    room.batches.cancel(room.submit(150))
+    with monkeypatch.context() as broken:
+
+        def refuse() -> None:
+            raise StoreUnavailable("x")
+
+        broken.setattr(room.store, "write", refuse)
+        with pytest.raises(StoreUnavailable):
+            room.audit.catch_up(room.store)
+    assert verify(room.audit.folder) == 103
+    room.audit.catch_up(room.store)
+    keys = [line["key"] for line in lines(room.audit)]
+    assert len(keys) == len(set(keys)) == 153
 
 
 def test_any_change_shows(tmp_path: Path) -> None:
