@@ -126,6 +126,7 @@ class Asker:
             "version": version,
             "folder": "app",
             "file": "main.js",
+            "node": "none",  # only a studio's bridge has workers
         }
 
     def _tell(self, method: str, path: str, headers: dict[str, str] | None = None, **body: Any) -> Any:

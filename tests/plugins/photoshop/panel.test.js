@@ -90,7 +90,7 @@ test("without a bridge: how to start it, the reason for each address, and anothe
   await screenshot(page, "offline");
   await page.locator("#diagnose").click();
   assert.ok(!(await shown(page, "diagnosis")));
-  await page.evaluate((address) => (window.model._tools.bridge.addresses = [address]), running.url);
+  await page.evaluate((address) => (window.model._tools.bridge.addresses = [address]), bridge.url);
   await page.locator("#retry").click();
   await page.waitForFunction(() => window.model.state.connection === "unpaired");
   assert.deepEqual(errors, []);
