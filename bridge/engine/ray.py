@@ -99,18 +99,16 @@ def check_token(path: Path) -> None:
 def environment(token_file: Path) -> dict[str, str]:
     """This process's environment with Ray's token demanded, and Ray told to be quiet and patient."""
     kept = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_TOKEN"}
-    return (
-        kept
-        | {
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN_PATH": str(token_file),
-            "RAY_USAGE_STATS_ENABLED": "0",
-            # Who is silent is found by our own pulse, in seconds. Ray is to keep a node through a cut cable.
-            "RAY_health_check_failure_threshold": "40",
-            "RAY_gcs_rpc_server_reconnect_timeout_s": "120",
-            "RAY_raylet_start_wait_time_s": "45",  # more than the usual 30, for busy machines; a start that hangs is repeated
-        }
-    )
+    return kept | {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token_file),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # Who is silent is found by our own pulse, in seconds. Ray is to keep a node through a cut cable.
+        "RAY_health_check_failure_threshold": "40",
+        "RAY_gcs_rpc_server_reconnect_timeout_s": "120",
+        # More than the usual 30, for busy machines; not much more, since a start that hangs is repeated.
+        "RAY_raylet_start_wait_time_s": "45",
+    }
 
 
 DRIVE = "from bridge.engine.ray_driver import main; main()"
