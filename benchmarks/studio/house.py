@@ -87,6 +87,11 @@ class House:
         ports = ["--first-port", str(17880 + 10 * number), "--worker-ports", str(18000 + 100 * number)]
         store = ["--address", self.here, "--store-bytes", str(SHM), "--token-file", str(self.token)]
         self._start(f"node{number}", ["studio", "join", self.head, "--cpus", "1", *ports, *store, "--json"])
+        # Two starts at once on one machine get in each other's way.
+        log, deadline = self.folder / f"node{number}" / "studio" / "node" / "node.log", time.monotonic() + 150
+        while not log.exists() or "Ray runtime started" not in log.read_text(errors="replace"):
+            assert time.monotonic() < deadline, self.log(f"node{number}")
+            time.sleep(0.2)
 
     def stop(self, name: str) -> None:
         """In good order."""

@@ -49,8 +49,9 @@ async def pool(
         command = worker_command(f"{here}:17870", here, ports, Slots(cpus=1), STORE)
         equipment = Equipment(folder / f"n{number}", "cpu", "torch", 1)
         nodes.append(Node(command, token, equipment, folder / f"n{number}.log"))
-    for node in nodes:
+    for number, node in enumerate(nodes):
         node.start()
+        await _settled(folder, number)
     plan = Plan(f"{here}:17870", token, in_flight, published)
     start = launch if sleep is None else sleepers
     made = Pool(RayCluster(plan, lambda _: published, start), in_flight=in_flight, patience=300)
@@ -64,6 +65,15 @@ async def pool(
         made.close(drain=False)
         for node in reversed(nodes):
             node.close()
+
+
+async def _settled(folder: Path, number: int) -> None:
+    """Wait until Ray said that it has started: two starts at once on one machine get in each other's way."""
+    log = folder / ("head.log" if number == 0 else f"n{number - 1}.log")
+    deadline = time.monotonic() + 150
+    while not log.exists() or "Ray runtime started" not in log.read_text(errors="replace"):
+        assert time.monotonic() < deadline, log.read_text(errors="replace")[-2000:]
+        await asyncio.sleep(0.2)
 
 
 def sleepers(plan: Plan) -> DriverProcess:

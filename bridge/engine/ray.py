@@ -106,7 +106,8 @@ def environment(token_file: Path) -> dict[str, str]:
         # Who is silent is found by our own pulse, in seconds. Ray is to keep a node through a cut cable.
         "RAY_health_check_failure_threshold": "40",
         "RAY_gcs_rpc_server_reconnect_timeout_s": "120",
-        "RAY_raylet_start_wait_time_s": "120",  # a busy machine takes longer than the usual 30
+        # More than the usual 30, for busy machines; not much more, since a start that hangs is repeated.
+        "RAY_raylet_start_wait_time_s": "45",
     }
 
 
