@@ -39,6 +39,10 @@ UNSTATED = {
     "/v1/uploads/{upload}": "likewise",
     "/v1/jobs": "that a box's first corner lies before its second, and that no `ref` comes twice",
     "/v1/jobs/{job}/items": "likewise",
+    "/v1/presets/{name}": "that letters of any script may stand in a name, and few signs",
+    "/v1/jobs/{job}/items/{item}/review": "likewise, of the preset",
+    "/v1/jobs/{job}/retry": "likewise",
+    "/v1/jobs/{job}/items/{item}/retry": "likewise",
     "/v1/checkpoints": "that the file lies in the exchange folder",
     "/v1/events": "that it is a WebSocket's upgrade; tests/security/test_sockets.py",
 }
