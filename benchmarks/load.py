@@ -31,6 +31,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import numpy as np
+from aiohttp import web
 
 from benchmarks.torture import QUIET, Photo, photos
 
@@ -184,19 +185,45 @@ async def listens(load: Load, session: aiohttp.ClientSession, token: str) -> Non
 
 
 def probe(url: str, seconds: float) -> None:
-    """Ask for health all the time; prints the milliseconds that each answer took."""
-    address = urlsplit(url)
-    took = []
+    """Ask for health all the time; prints the milliseconds that each answer took.
+
+    And in turn, for comparison, a server that does nothing else: what it takes is the machine's share.
+    """
+    idle = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.load", "--idle"], stdout=subprocess.PIPE, text=True
+    )
+    assert idle.stdout is not None
+    servers = {"health": urlsplit(url).netloc, "idle": f"127.0.0.1:{int(idle.stdout.readline())}"}
+    took: dict[str, list[float]] = {name: [] for name in servers}
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        began = time.monotonic()
-        asked = http.client.HTTPConnection(address.netloc, timeout=10)  # each anew, as a watchdog does
-        asked.request("GET", "/v1/health")
-        assert asked.getresponse().status == 200
-        asked.close()
-        took.append((time.monotonic() - began) * 1000)
-        time.sleep(PROBE_EVERY)
+        for name, address in servers.items():
+            began = time.monotonic()
+            asked = http.client.HTTPConnection(address, timeout=10)  # each anew, as a watchdog does
+            asked.request("GET", "/v1/health")
+            assert asked.getresponse().status == 200
+            asked.close()
+            took[name].append((time.monotonic() - began) * 1000)
+            time.sleep(PROBE_EVERY)
+    idle.terminate()
+    idle.wait()
+    idle.stdout.close()
     print(json.dumps(took))
+
+
+async def answer_and_nothing_else() -> None:
+    """A server of the same library with one handler; prints its port."""
+    app = web.Application()
+
+    async def health(_: web.Request) -> web.Response:
+        return web.json_response({})
+
+    app.router.add_get("/v1/health", health)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    print(runner.addresses[0][1], flush=True)
+    await asyncio.Event().wait()
 
 
 # --- the bridge ---------------------------------------------------------------------------------
@@ -303,9 +330,12 @@ async def _figures(bridge: subprocess.Popen[bytes], home: Path, minutes: float, 
         "statuses": dict(sorted(load.statuses.items())),
         "events": load.events,
         "event_gaps": load.event_gaps,
-        "health_p50_ms": percentile(took, 0.5),
-        "health_p99_ms": percentile(took, 0.99),
-        "health_worst_ms": round(max(took), 1),
+        "health_p50_ms": percentile(took["health"], 0.5),
+        "health_p99_ms": percentile(took["health"], 0.99),
+        "health_worst_ms": round(max(took["health"]), 1),
+        "idle_p50_ms": percentile(took["idle"], 0.5),
+        "idle_p99_ms": percentile(took["idle"], 0.99),
+        "idle_worst_ms": round(max(took["idle"]), 1),
         "single_p50_ms": percentile(load.single_ms, 0.5),
         "single_p99_ms": percentile(load.single_ms, 0.99),
         "single_worst_ms": round(max(load.single_ms), 1),
@@ -336,10 +366,13 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=3.0, help="30 is the long form")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--probe", help=argparse.SUPPRESS)
+    parser.add_argument("--idle", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.probe:
         probe(asked.probe, asked.minutes * 60)
         return
+    if asked.idle:
+        asyncio.run(answer_and_nothing_else())
     with tempfile.TemporaryDirectory() as home:
         figures = asyncio.run(run(Path(home), asked.minutes, asked.seed))
     print(json.dumps(figures, indent=1))
