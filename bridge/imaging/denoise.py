@@ -20,17 +20,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
+from bridge.imaging.blocks import COEFFICIENTS, FREQUENCY, STEP, coefficients, mean_square, overlaid
 from bridge.imaging.image import FloatPixels, Pixels
-from bridge.imaging.noise import above, calmest, sample_patches
+from bridge.imaging.noise import above, calmest, sample_patches, significance
 from bridge.imaging.tiles import Tile, map_tiles
-
-BLOCK = 8
-"""Side of a transform block in pixels."""
-
-STEP = 4
-"""Distance of neighbouring blocks: each pixel lies in four of them."""
 
 NEIGHBOURS = 5
 """A coefficient's energy is averaged over as many blocks in each direction."""
@@ -61,22 +55,6 @@ TO_OPPONENT = np.array([[1 / 3, 1 / 3, 1 / 3], [1, 0, -1], [1, -2, 1]], np.float
 FROM_OPPONENT = np.array([[1, 1 / 2, 1 / 6], [1, 0, -1 / 3], [1, -1 / 2, 1 / 6]], np.float32)
 """Its inverse; luma reaches R, G and B with the same weight, exactly."""
 
-
-def _block_basis() -> FloatPixels:
-    """64 x 64: a block's pixels (ordered as of `_coefficients`) -> its DCT-II coefficients, orthonormal."""
-    n = np.arange(BLOCK)
-    cosine = np.cos(np.pi * (2 * n[None, :] + 1) * n[:, None] / (2 * BLOCK)) * np.sqrt(2 / BLOCK)
-    cosine[0] /= np.sqrt(2)
-    both = np.einsum("uy,vx->yxuv", cosine, cosine)
-    quads = both.reshape(2, STEP, 2, STEP, BLOCK * BLOCK).transpose(0, 2, 1, 3, 4)
-    return np.ascontiguousarray(quads.reshape(BLOCK * BLOCK, BLOCK * BLOCK), np.float32)
-
-
-FORWARD = _block_basis()
-BACKWARD = np.ascontiguousarray(FORWARD.T)
-
-FREQUENCY = np.add.outer(np.arange(BLOCK), np.arange(BLOCK)).ravel()
-"""u + v of each coefficient, in the order of the basis: 0 to 14."""
 
 COARSE, FINE = 3, 8
 COLOURED_NOISE = 4.0
@@ -151,30 +129,33 @@ def measure_noise(colour: Pixels) -> Noise:
     Args:
         colour: as for `denoise`.
     """
-    blocks: list[FloatPixels] = []
+    planes = [_split(patch) for patch in sample_patches(colour)]
     fine: list[FloatPixels] = []
-    for patch in sample_patches(colour):
-        luma, chromas = _split(patch)
-        halves = [_halved(chroma) for chroma in chromas]
-        details = [chroma - _doubled(half) for chroma, half in zip(chromas, halves, strict=True)]
-        blocks.append(np.stack([_variances(plane) for plane in (luma, *halves)]))
+    halves: list[list[FloatPixels]] = []
+    for _, chromas in planes:
+        small = [_halved(chroma) for chroma in chromas]
+        details = [chroma - _doubled(half) for chroma, half in zip(chromas, small, strict=True)]
         fine.append(np.array([np.mean(np.square(detail)) for detail in details], np.float32).reshape(-1, 1))
-    return Noise(blocks=calmest(blocks), fine_chroma=calmest(fine)[:, 0])
+        halves.append(small)
+    kinds = [[luma for luma, _ in planes], *map(list, zip(*halves, strict=True))]
+    blocks = np.stack([_variances(kind) for kind in kinds], axis=1)
+    return Noise(blocks=calmest(list(blocks)), fine_chroma=calmest(fine)[:, 0])
 
 
-def _variances(plane: FloatPixels) -> FloatPixels:
-    """64: the noise variance of each coefficient, if a plane were noise and little else.
+def _variances(patches: list[FloatPixels]) -> FloatPixels:
+    """Patches x 64: the noise variance of each coefficient, if a patch were noise and little else.
 
     The median over the blocks overlooks the few that hold an edge. A picture's own energy falls
     steeply with frequency and a noise's hardly does, so the coarse coefficients are given no more
     than finer ones suggest.
     """
-    quads = _quads(plane)  # of a patch: an even number each way, so these blocks lie side by side
-    blocks = np.concatenate([quads[y::2, x::2] for y in (0, 1) for x in (0, 1)], axis=2)
-    apart = _times(blocks, FORWARD, np.empty_like(blocks))
-    energy = np.median(np.square(apart), axis=(0, 1)) / MEDIAN_OF_SQUARE
-    at_most = np.where(FREQUENCY < COARSE, energy[FREQUENCY == COARSE].mean(), np.inf)
-    at_most = np.minimum(at_most, energy[FREQUENCY >= FINE].mean() * COLOURED_NOISE)
+    # One below the other, all at once; blocks that do not overlap do not straddle two of them either.
+    apart = coefficients(np.concatenate(patches))[:, ::2, ::2]
+    each = np.square(apart).reshape(COEFFICIENTS, len(patches), -1)
+    energy = np.median(each, axis=2).T / np.float32(MEDIAN_OF_SQUARE)
+    coarse, fine = energy[:, FREQUENCY == COARSE], energy[:, FREQUENCY >= FINE]
+    at_most = np.where(FREQUENCY < COARSE, coarse.mean(axis=1, keepdims=True), np.inf)
+    at_most = np.minimum(at_most, fine.mean(axis=1, keepdims=True) * COLOURED_NOISE)
     variances: FloatPixels = np.minimum(energy, at_most).astype(np.float32)
     return variances
 
@@ -228,53 +209,8 @@ def _shrunk(plane: FloatPixels, variances: FloatPixels) -> FloatPixels:
 
     Right everywhere but in a border of 16 pixels, whose blocks lack neighbours.
     """
-    coefficients = _coefficients(_quads(plane))
+    values = coefficients(plane)
     floor = variances * OVERSUBTRACTION
     floor[0] = 0  # a block's mean is left to itself
-    kept = above(coefficients, floor, NEIGHBOURS)
-    return _overlaid(_times(kept, BACKWARD, coefficients))
-
-
-# --- blocks --------------------------------------------------------------------
-
-
-def _quads(plane: FloatPixels) -> FloatPixels:
-    """H x W -> H/4 x W/4 x 16: the plane cut into quads of 4 x 4 pixels."""
-    height, width = plane.shape
-    quads = plane.reshape(height // STEP, STEP, width // STEP, STEP).transpose(0, 2, 1, 3)
-    return quads.reshape(height // STEP, width // STEP, STEP * STEP)
-
-
-def _coefficients(quads: FloatPixels) -> FloatPixels:
-    """Rows x columns x 16 -> (rows - 1) x (columns - 1) x 64: every block of 2 x 2 quads, transformed."""
-    quads = np.ascontiguousarray(quads)
-    rows, columns, size = quads.shape
-    beside = as_strided(quads, (rows, columns - 1, 2 * size), quads.strides, writeable=False)
-    blocks = np.concatenate([beside[:-1], beside[1:]], axis=2)
-    return _times(blocks, FORWARD, np.empty_like(blocks))
-
-
-def _overlaid(blocks: FloatPixels) -> FloatPixels:
-    """Blocks of 2 x 2 quads -> the plane: the mean of the four blocks over each pixel; 0 at the rim."""
-    rows, columns, _ = blocks.shape
-    half = 2 * STEP * STEP
-    inside = blocks[:-1, :, half:] + blocks[1:, :, :half]
-    quads = np.zeros((rows + 1, columns + 1, STEP * STEP), np.float32)
-    np.add(inside[:, :-1, half // 2 :], inside[:, 1:, : half // 2], out=quads[1:-1, 1:-1])
-    quads *= np.float32(0.25)
-    plane = quads.reshape(rows + 1, columns + 1, STEP, STEP).transpose(0, 2, 1, 3)
-    return plane.reshape((rows + 1) * STEP, (columns + 1) * STEP)
-
-
-def _times(blocks: FloatPixels, basis: FloatPixels, out: FloatPixels) -> FloatPixels:
-    """Each block's 64 values times `basis`, into `out` (which may not be `blocks`).
-
-    In batches of 64 blocks, which BLAS multiplies on the calling thread: its own threads
-    would fight with ours, and the result must not depend on how many there are.
-    """
-    size = BLOCK * BLOCK
-    source, target = blocks.reshape(-1, size), out.reshape(-1, size)
-    whole = len(source) // size * size
-    np.matmul(source[:whole].reshape(-1, size, size), basis, out=target[:whole].reshape(-1, size, size))
-    np.matmul(source[whole:], basis, out=target[whole:])
-    return out
+    values *= significance(mean_square(values, NEIGHBOURS), floor[:, None, None])
+    return overlaid(values)

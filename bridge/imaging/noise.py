@@ -83,12 +83,14 @@ def mean_square(values: FloatPixels, window: int) -> FloatPixels:
 
 
 def significance(energy: FloatPixels, floor: FloatPixels | np.float32) -> FloatPixels:
-    """0 to 1: the share of `energy` (modified: becomes the result) that is above `floor`.
+    """0 to 1: the share of `energy` (modified: becomes the result) that is above `floor`, which broadcasts.
 
     1 - floor / energy where that is positive: the empirical Wiener filter of Lee, PAMI 1980,
     doi:10.1109/TPAMI.1980.4766994.
     """
-    floor = np.full(energy.shape[-1], floor + TINY)  # a row: four times faster than a number in NumPy 2
+    floor = floor + TINY
+    if floor.ndim < energy.ndim:
+        floor = np.full(energy.shape[-1], floor)  # a row: four times faster than a number in NumPy 2
     np.maximum(energy, floor, out=energy)
     np.divide(floor, energy, out=energy)
     return np.subtract(1, energy, out=energy)

@@ -102,6 +102,24 @@ def test_a_face_too_small_for_the_first_look_is_seen_closely(
         assert faces[0].score >= 0.6
 
 
+def test_a_portrait_costs_no_more_pixels_than_it_must(
+    detector: Detector, portrait: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counts what YuNet is shown of 24 megapixels: time would depend on the machine."""
+    shown = []
+    rows = Detector._rows
+
+    def counting(self: Detector, pixels: np.ndarray, min_score: float) -> np.ndarray:
+        shown.append(pixels.shape[0] * pixels.shape[1])
+        return rows(self, pixels, min_score)
+
+    monkeypatch.setattr(Detector, "_rows", counting)
+    photo = cv2.resize(portrait[:341], (6000, 4000), interpolation=cv2.INTER_CUBIC)
+    assert len(detector.detect(Image(photo))) == 1
+    coarse, fine, tiles = 4 * 640 * 427, 1600 * 1067, 6 * 224 * 224
+    assert sum(shown) < 1.05 * (coarse + fine + tiles)
+
+
 def test_faces_come_largest_first(detector: Detector, portrait: np.ndarray) -> None:
     small = cv2.resize(portrait, (256, 256), interpolation=cv2.INTER_AREA)
     photo = np.full((512, 800, 3), 90, np.uint8)

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from benchmarks.endtoend import report
+from benchmarks.endtoend.rows import Figure
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KEPT", "TOLD", "DRAWN"):
+        monkeypatch.setattr(report, name, tmp_path / name)
+
+
+def test_a_row_is_kept_told_and_drawn_and_others_stay() -> None:
+    met = Figure("one thing <fast>", 1.0, 2.0, "s", {"part": 0.25})
+    missed = Figure("another", 30.0, 20.0, "%")
+    report.keep("first", [asdict(met)])
+    report.keep("second", [asdict(missed)])
+    report.keep("first", [asdict(met)])
+    kept = json.loads(report.KEPT.read_text())
+    assert list(kept["rows"]) == ["first", "second"]
+    page = report.TOLD.read_text()
+    assert "| one thing <fast> | 50% | 1 s | 2 s |" in page
+    assert "| another | **150%** | 30 % | 20 % |" in page
+    assert "| first | part | 0.25 |" in page
+    chart = ElementTree.fromstring(report.DRAWN.read_text())  # noqa: S314 - our own
+    texts = [node.text for node in chart.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts == ["one thing <fast>", "50%", "another", "150%"]
+
+
+def test_a_target_is_met_up_to_it() -> None:
+    assert Figure("", 2.0, 2.0, "s").met
+    assert not Figure("", 2.01, 2.0, "s").met
