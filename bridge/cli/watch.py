@@ -328,15 +328,17 @@ async def _settle(hot: HotFolder, batch: Batch, item: ItemState, failures: Count
         return True
     if hot.is_away:  # and no folder is made where a drive will be mounted again
         return False
+    target, problem = None, None
     try:
-        hot.tell(path, await batch.bring_home(item, Picture(item.ref, path, hot.results)))
+        target = await batch.bring_home(item, Picture(item.ref, path, hot.results))
     except (DiskFull, OutputError, ResultGone) as error:
         failures[item.ref] += 1
         if not isinstance(error, ResultGone) and failures[item.ref] < TRIES:
             return False  # the drive may have gone away just now
-        hot.tell(path, None, error)
+        problem = error
     if failures.pop(item.ref, 0):
         await batch.sweep(hot.results)
+    hot.tell(path, target, problem)  # the last act: nothing is left to do for what was told
     return True
 
 
