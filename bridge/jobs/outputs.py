@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -102,8 +103,9 @@ class Outputs:
                 self._queue.finish(promise)
             else:
                 self._queue.bury(lease)
-        for part in self.root.rglob(f".gpen-*{spool.PART}"):
-            spool.discard(part)  # no lease of this boot has begun: all are dead
+        with suppress(OSError):  # a folder that vanishes meanwhile, or a drive, has no parts to sweep
+            for part in self.root.rglob(f".gpen-*{spool.PART}"):
+                spool.discard(part)  # no lease of this boot has begun: all are dead
         self._queue.forget_clocks()
 
     def path_of(self, name: str) -> Path:

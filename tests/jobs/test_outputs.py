@@ -225,3 +225,18 @@ def test_many_photos_of_one_name_are_numbered_in_few_looks(
     (own,) = set(room.files()) - names
     assert own == ("photo-0-GPEN.png" if not taken else f"photo-0-GPEN-{taken + 1}.png")
     assert len(looks) <= 2 * taken.bit_length() + 3
+
+
+def test_a_folder_that_vanishes_while_it_is_swept_stops_no_start(
+    room: Room, reply: Reply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def vanish(_: Path, __: str) -> Iterator[Path]:
+        raise FileNotFoundError(errno.ENOENT, "gone")
+
+    job = room.submit()
+    alive = room.reborn()
+    monkeypatch.setattr(Path, "rglob", vanish)
+    alive.outputs.recover()
+    monkeypatch.undo()
+    alive.publish(alive.leased(), reply)
+    assert alive.state(job) == "done"
