@@ -62,6 +62,7 @@ class Pin:
     @property
     def holds_here(self) -> bool:
         """Is it of this system and this Python?"""
+        # What is built with a marker has one.
         return not self.marker or Requirement(f"{self.name}; {self.marker}").marker.evaluate()  # type: ignore[union-attr]
 
 

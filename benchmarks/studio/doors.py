@@ -46,6 +46,7 @@ async def doors(folder: Path, _items: int, _cut: float) -> dict[str, Any]:
 
 def listening() -> list[tuple[int, str]]:
     """Ports of the cluster's programs that other machines could reach."""
+    # Linux, where a cluster runs, has it on its path.
     told = subprocess.run(["ss", "-ltnpH"], capture_output=True, text=True, check=True).stdout  # noqa: S607
     found = []
     for line in told.splitlines():

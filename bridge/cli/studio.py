@@ -59,7 +59,7 @@ def up(
         require()
         places = Places.current()
         given = load(places)
-        here = address or (given.host if given.host not in (*LOOPBACK, "0.0.0.0", "::") else "127.0.0.1")  # noqa: S104
+        here = address or (given.host if given.host not in (*LOOPBACK, "0.0.0.0", "::") else "127.0.0.1")  # noqa: S104 - only compared
         settings = load(places, port=port, ray_address=f"{here}:{head_port}")
         ray_node.make_token(places.ray_token)
         check_token(places.ray_token)

@@ -43,7 +43,7 @@ class Drivers:
     def launch(self, plan: Plan) -> Driver:
         ours, theirs = socket.socketpair()
         self.ends.put(Connection(theirs.detach()))
-        return Driver(FakeProcess(), Connection(ours.detach()))  # type: ignore[arg-type]
+        return Driver(FakeProcess(), Connection(ours.detach()))  # type: ignore[arg-type]  # a fake
 
 
 PUBLISHED = Published("a", Path("a.safetensors"), "0" * 64, 1, "signed", "absolute")

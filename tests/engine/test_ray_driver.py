@@ -238,7 +238,7 @@ async def test_a_head_that_does_not_answer_ends_the_driver(
     def nodes() -> Any:
         raise ray.exceptions.RpcError("gone")
 
-    stage.recv = recv  # type: ignore[attr-defined]
+    stage.recv = recv  # type: ignore[attr-defined]  # a played module
     monkeypatch.setattr(ray, "nodes", nodes)
     await asyncio.wait_for(stage.driver.live(), 5)
     assert isinstance(stage.told[-1], Seen)

@@ -93,7 +93,7 @@ async def test_cancelling_a_call_stops_its_work(worker: Worker, monkeypatch: pyt
     seen: list[bool] = []
 
     def restore(_name: str, _crop: object, *, urgent: bool, cancelled: object) -> None:
-        seen.append(cancelled.wait(10))  # type: ignore[attr-defined]
+        seen.append(cancelled.wait(10))  # type: ignore[attr-defined]  # an Event
 
     monkeypatch.setattr(worker._engine, "restore", restore)
     call = asyncio.ensure_future(worker.restore("tiny", some_crops(1), False))

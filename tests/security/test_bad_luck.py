@@ -104,7 +104,7 @@ async def test_a_request_without_memory_is_answered_by_name(
 
 def test_opencv_says_it_in_its_own_way() -> None:
     error = cv2.error("Failed to allocate 4000000000 bytes")
-    error.code = -4  # type: ignore[attr-defined]
+    error.code = -4  # type: ignore[attr-defined]  # as OpenCV sets it
     assert is_out_of_memory(error)
     assert not is_out_of_memory(cv2.error("anything else"))
     assert not is_out_of_memory(ValueError())

@@ -88,7 +88,7 @@ def test_the_document_knows_which_fields_go_together(model: type, body: object, 
     schema = {**told["components"]["schemas"][model.__name__], "components": told["components"]}
     assert jsonschema.Draft202012Validator(schema).is_valid(body) is allowed
     if allowed:
-        model.parse_json(json.dumps(body).encode())  # type: ignore[attr-defined]
+        model.parse_json(json.dumps(body).encode())  # type: ignore[attr-defined]  # all are messages
     else:
         with pytest.raises(InvalidRequest):
-            model.parse_json(json.dumps(body).encode())  # type: ignore[attr-defined]
+            model.parse_json(json.dumps(body).encode())  # type: ignore[attr-defined]  # all are messages
