@@ -16,9 +16,7 @@ import pytest
 
 from bridge.server.app import ROUTES
 from bridge.server.openapi import document
-from tests.console.conftest import ARGUMENTS, CHROMIUM, Served, served, sync_api
-
-__all__ = ["served"]  # a fixture of the console's tests, used here too
+from tests.console.conftest import ARGUMENTS, CHROMIUM, Served, sync_api
 
 HOSTILE = (Path(__file__).parent / "hostile.js").read_text(encoding="utf-8")
 OPERATIONS = [
@@ -76,8 +74,12 @@ class Witness:
 
 
 @pytest.fixture
-def witness(served: Served) -> Witness:
-    return Witness(served)
+def witness(tmp_path: Path) -> Iterator[Witness]:
+    """A bridge for one attack: a beacon or form of the attack before may still be on its way."""
+    bridge = Served(tmp_path / "home")
+    bridge.start()
+    yield Witness(bridge)
+    bridge.stop()
 
 
 def attack(
