@@ -15,12 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 
 from benchmarks.endtoend import report
-from benchmarks.endtoend.rows import ROWS, Figure
-
-
-def measured(row: str) -> list[Figure]:
-    """Child process: one row."""
-    return ROWS[row]()
+from benchmarks.endtoend.rows import ROWS
 
 
 def main() -> None:
@@ -32,7 +27,7 @@ def main() -> None:
     context = multiprocessing.get_context("spawn")
     for row in options.rows or ROWS:
         with ProcessPoolExecutor(1, mp_context=context) as process:
-            figures = process.submit(measured, row).result()
+            figures = process.submit(ROWS[row]).result()
         for figure in figures:
             verdict = "" if figure.met else "  MISSED"
             print(f"{figure.what}: {figure.value:.2f} {figure.unit}, target {figure.target:g}{verdict}")

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -333,8 +334,8 @@ def crowd(rounds: int = 2) -> list[Figure]:
 
 
 ROWS: dict[str, Callable[[], list[Figure]]] = {
-    "jpeg-512": lambda: jpeg(512),
-    "jpeg-256": lambda: jpeg(256),
+    "jpeg-512": partial(jpeg, 512),
+    "jpeg-256": partial(jpeg, 256),
     "filters": filters,
     "deflate": deflate,
     "overhead": overhead,
