@@ -43,7 +43,10 @@ def list_(
         for job in found.jobs:
             counts = (str(job.counts.done), str(job.counts.failed), str(job.counts.total))
             table.add_row(job.job, job.name or job.client, job.preset, _state(job), *counts, _left(job))
-        people.print(table if found.jobs else "There are no batches.")
+        if found.jobs or not found.unreadable:
+            people.print(table if found.jobs else "There are no batches.")
+        for unreadable in found.unreadable:
+            people.print(f"The record of batch {unreadable} is damaged; its pictures are done all the same.")
 
 
 @app.command()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.errors import ItemUnknown, JobUnknown
+from bridge.errors import ItemUnknown, JobUnknown, StoreUnavailable
 from bridge.jobs.job import Control, job_status
 from bridge.jobs.store import Row, Store, Transaction, of_rows
 from bridge.protocol.jobs import (
@@ -70,19 +70,25 @@ class Views:
             made_by: client id and Idempotency-Key: only the job that they made.
         """
         found: list[JobState] = []
+        unreadable: list[str] = []
         with self._store.read() as rows:
             seq = 2**62 if after is None else _job_row(rows, after)["seq"]
             where, values = "seq < ?", [seq]
             if made_by is not None:
                 where, values = where + " AND client_id = ? AND idempotency_key = ?", [*values, *made_by]
             for row in rows.execute(f"SELECT * FROM jobs WHERE {where} ORDER BY seq DESC", values):
-                told = _job_state(rows, row, self._outlook)
+                try:
+                    told = _job_state(rows, row, self._outlook)
+                except StoreUnavailable:  # asked for alone, it says what is wrong
+                    unreadable.append(str(row["job"]))
+                    continue
                 if state in (None, told.state):
                     found.append(told)
                 if len(found) > limit:
                     break
         page = tuple(found[:limit])
-        return JobList(jobs=page, next=page[-1].job if len(found) > limit else None)
+        following = page[-1].job if len(found) > limit else None
+        return JobList(jobs=page, unreadable=tuple(unreadable), next=following)
 
     @of_rows
     def items(
@@ -220,6 +226,7 @@ def _job_row(rows: Transaction, job: str) -> Row:
     return row
 
 
+@of_rows
 def _job_state(rows: Transaction, row: Row, outlook: Outlook) -> JobState:
     counts = counts_of(rows, row["job"])
     state = job_status(Control(row["control"]), counts)

@@ -240,9 +240,15 @@ class JobState(Answer):
 
 
 class JobList(Answer):
-    """A page of jobs, newest first; `next` is the `after` of the next page, absent on the last."""
+    """A page of jobs, newest first; `next` is the `after` of the next page, absent on the last.
+
+    Attributes:
+        unreadable: jobs of this part of the list whose stored record is damaged; their photos are done
+            all the same.
+    """
 
     jobs: tuple[JobState, ...]
+    unreadable: tuple[str, ...] = ()
     next: str | None = None
 
 

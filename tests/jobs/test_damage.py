@@ -87,7 +87,7 @@ def test_only_damaged_items_leave_an_empty_queue(room: Room) -> None:
     assert room.views.job(job).state == "finished"
 
 
-@pytest.mark.parametrize(("column", "value"), [("parameters", "{"), ("output", "["), ("created_at", 7)])
+@pytest.mark.parametrize(("column", "value"), [("parameters", "{"), ("output", "["), ("created_at", b"\xff")])
 def test_a_damaged_batch_is_done_all_the_same_and_holds_up_no_other(
     room: Room, reply: Reply, column: str, value: Any
 ) -> None:
@@ -99,6 +99,10 @@ def test_a_damaged_batch_is_done_all_the_same_and_holds_up_no_other(
         room.publish(lease, reply)
     assert room.queue.lease() is None
     assert room.views.job(healthy).state == "finished"
+    listed = room.views.jobs(after=None, limit=10, state=None, made_by=None)
+    assert ([job.job for job in listed.jobs], listed.unreadable) == ([healthy], (damaged,))
+    with pytest.raises(StoreUnavailable, match="damaged"):
+        room.views.job(damaged)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ const FILTERS = ["all", "leased", "failed", "done", "queued", "cancelled"];
 const withJob = (jobs, state) =>
   jobs.some((one) => one.job === state.job) ? jobs.map((one) => (one.job === state.job ? state : one)) : [state, ...jobs];
 
-/** All jobs, newest first, kept true by events: {jobs, problem, again}. */
+/** All jobs, newest first, kept true by events: {jobs, unreadable, problem, again}. */
 function useJobs() {
   const [state, setState] = useState({});
   const told = useRef(null); // by events since the latest question: newer than its answer may be
@@ -22,7 +22,7 @@ function useJobs() {
     const since = (told.current = new Map());
     const latest = () => told.current === since;
     return bridge.jobs().then(
-      ({ jobs }) => latest() && setState({ jobs: [...since.values()].reduce(withJob, jobs) }),
+      ({ jobs, unreadable }) => latest() && setState({ jobs: [...since.values()].reduce(withJob, jobs), unreadable }),
       (problem) => latest() && setState((old) => ({ ...old, problem })),
     );
   };
@@ -39,12 +39,13 @@ function useJobs() {
 }
 
 export function Queue() {
-  const { jobs, problem, again } = useJobs();
+  const { jobs, unreadable, problem, again } = useJobs();
   const [chosen, setChosen] = useState(null);
   const job = jobs?.find((one) => one.job === chosen) ?? jobs?.[0];
   return html`
     <h1 class="unseen">${t("page.queue")}</h1>
     ${problem && html`<${Notice} problem=${problem} onAgain=${again} />`}
+    ${unreadable?.length > 0 && html`<p class="hint">${t("queue.unreadable", { n: number(unreadable.length) })}</p>`}
     ${!jobs ? !problem && html`<${Loading} />` : !jobs.length ? html`<${Empty} icon="queue" title=${t("queue.empty")}>${t("queue.empty.text")}<//>` : html`
       <div class="split">
         <ul class="jobs" aria-label=${t("queue.batches")}>

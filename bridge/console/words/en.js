@@ -97,6 +97,7 @@ export default {
   "grade.soft": "soft",
   "grade.poor": "poor",
   "queue.empty": "No batches yet",
+  "queue.unreadable": "Batches whose record is damaged and that cannot be shown: {n}. Their photos are done all the same.",
   "queue.empty.text": "Send photos from Lightroom, watch a folder, or drop several photos on Try. They appear here as they are worked on.",
   "queue.batches": "Batches",
   "queue.photos": "Photos of this batch",

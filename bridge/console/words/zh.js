@@ -97,6 +97,7 @@ export default {
   "grade.soft": "偏软",
   "grade.poor": "较差",
   "queue.empty": "还没有批次",
+  "queue.unreadable": "记录已损坏、无法显示的批次：{n}。其中的照片仍会照常处理。",
   "queue.empty.text": "从 Lightroom 发送照片、监视文件夹，或将多张照片拖到“试用”。处理时会显示在这里。",
   "queue.batches": "批次",
   "queue.photos": "此批次的照片",
