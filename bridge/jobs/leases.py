@@ -19,6 +19,7 @@ WITH_JOB = (
     " jobs.interactive AS interactive"
 )
 """Columns of an item joined with its job, as `lease_of` reads them."""
+_TEXTS = ("job", "ref", "source_name", "client", "client_id", "made_at")
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ def lease_of(row: Row, lease_id: str) -> Lease:
     Raises:
         StoreUnavailable: the row is damaged.
     """
+    if strange := [name for name in _TEXTS if not isinstance(row[name], str)]:
+        raise TypeError(f"{strange[0]} is no text")
     given = json.loads(row["faces_given"]) if row["faces_given"] else {}
     output = JobOutput.model_validate_json(row["output"])
     question = EnhanceRequest.model_validate(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from bridge.errors import ItemUnknown, JobUnknown, StoreUnavailable
 from bridge.jobs.job import Control, job_status
 from bridge.jobs.store import Row, Store, Transaction, of_rows
+from bridge.presets import Parameters
 from bridge.protocol.jobs import (
     Counts,
     Eta,
@@ -254,6 +256,12 @@ def _job_state(rows: Transaction, row: Row, outlook: Outlook) -> JobState:
     )
 
 
+@lru_cache(maxsize=64)
+def _parameters(stored: str) -> Parameters:
+    """Most photos of a batch share theirs."""
+    return Parameters.model_validate_json(stored)
+
+
 def _item_facts(row: Row) -> dict[str, Any]:
     """A row's columns as the fields of ItemState."""
     facts = {name: row[name] for name in ("item", "ref", "state", "attempts", "preset", "redo_of")}
@@ -264,7 +272,7 @@ def _item_facts(row: Row) -> dict[str, Any]:
         "paused": bool(row["paused"]),
         "error": json.loads(row["error"]) if row["error"] else None,
         "seconds": json.loads(row["seconds"]),
-        "parameters": json.loads(row["parameters"]),
+        "parameters": _parameters(row["parameters"]),
         "result": result,
         "review": {
             "verdict": row["verdict"],

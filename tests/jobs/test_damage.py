@@ -25,6 +25,8 @@ UNREADABLE = [
     ("source", "{"),
     ("source", '{"path": "a", "upload": "b"}'),
     ("source", b"\xff\xfe"),
+    ("source_name", b"\xff"),
+    ("ref", b"\xff"),
     ("output", "[]"),
     ("output", '{"format": "exe"}'),
     ("parameters", '{"strength": 1e9}'),
@@ -57,6 +59,13 @@ def test_a_damaged_item_fails_alone(room: Room, column: str, value: Any) -> None
     assert room.views.job(job).counts.failed == 1
 
 
+def test_a_batch_whose_date_is_damaged_fails_without_holding_up_another(room: Room) -> None:
+    damaged, healthy = room.submit(1), room.submit(1)
+    set_cell(room, "created_at", b"\xff", "seq = 1", "jobs")
+    assert room.leased().job == healthy
+    assert room.state(damaged, 0) == "failed"
+
+
 @pytest.mark.parametrize(("column", "value"), NOT_NEEDED, ids=lambda value: str(value)[:24])
 def test_damage_that_the_work_does_not_need_costs_nothing(
     room: Room, reply: Reply, column: str, value: Any
@@ -87,7 +96,7 @@ def test_only_damaged_items_leave_an_empty_queue(room: Room) -> None:
     assert room.views.job(job).state == "finished"
 
 
-@pytest.mark.parametrize(("column", "value"), [("parameters", "{"), ("output", "["), ("created_at", b"\xff")])
+@pytest.mark.parametrize(("column", "value"), [("parameters", "{"), ("output", "["), ("preset", b"\xff")])
 def test_a_damaged_batch_is_done_all_the_same_and_holds_up_no_other(
     room: Room, reply: Reply, column: str, value: Any
 ) -> None:
