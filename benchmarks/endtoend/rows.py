@@ -31,12 +31,10 @@ from bridge.client import Client
 from bridge.config import bundled
 from bridge.engine.device import choose
 from bridge.engine.engine import Engine
-from bridge.errors import BridgeError
 from bridge.faces.detect import Detector
 from bridge.imaging.codecs import Format, decode, encode
 from bridge.imaging.image import FloatPixels, Image
 from bridge.metrics import Stages
-from bridge.network.engines import KINDS
 from bridge.pipeline import Tools, enhance, enhance_file
 from bridge.presets import Output, Parameters
 from bridge.protocol import frame as frames
@@ -45,6 +43,8 @@ from bridge.protocol.message import message
 from bridge.protocol.picture import IMAGE, pixels_payload
 
 LITE = "gpen-lite-256"
+ENGINE = "torch"
+"""What a plain install has."""
 ALONE: dict[str, Any] = {"denoise": 0, "sharpen": 0}
 ROUNDS = 5
 MEBIBYTE = 2**20
@@ -113,15 +113,6 @@ class MeteredStages(Stages):
         self.processor[name] = self.processor.get(name, 0.0) + time.process_time() - before
 
 
-def quickest() -> str:
-    """The engine for a CPU that docs/benchmarks.md found the fastest, if it is installed."""
-    try:
-        KINDS["ncnn"].require()
-    except BridgeError:
-        return "torch"
-    return "ncnn"
-
-
 @contextmanager
 def tools_with(side: int) -> Iterator[tuple[Tools, Metered, str]]:
     """What the pipeline needs, warm; the engine's meter; the checkpoint's name."""
@@ -133,8 +124,7 @@ def tools_with(side: int) -> Iterator[tuple[Tools, Metered, str]]:
             (folder / "manifest.toml").write_text("")
             checkpoint = install_random_network(side, folder)
             library = Checkpoints(folder, folder / "user")
-        runs = quickest()
-        with Engine(lambda wanted: library.open(wanted, runs), choose("cpu")) as engine:
+        with Engine(lambda wanted: library.open(wanted, ENGINE), choose("cpu")) as engine:
             engine.warm_up(checkpoint)
             meter = Metered(engine)
             yield Tools(Detector(), meter, library), meter, checkpoint
@@ -226,7 +216,7 @@ def overhead(rounds: int = 4 * ROUNDS) -> list[Figure]:
     question = EnhanceRequest.model_validate({"params": {"checkpoint": LITE}})
     payload = pixels_payload(IMAGE, crop.pixels)
     body = frames.encode_frame("request", message(question), [payload])
-    os.environ["GPEN_ENGINE"] = quickest()
+    os.environ["GPEN_ENGINE"] = ENGINE
 
     async def paired() -> list[tuple[float, float]]:
         with (
