@@ -28,7 +28,7 @@ TOKEN_BYTES = 32
 PAUSE = 1.0
 """Seconds before Ray is started again, when it ended soon after it had begun."""
 HELD = 30.0
-"""Seconds after which Ray had begun well: then it is started again at once, and a head believes its memory."""
+"""Seconds after which Ray began well: then it is started again at once, and a head believes its memory."""
 CLOSE_SECONDS = 10.0
 START = "import sys; sys.modules['grpc'] = None; from ray.scripts.scripts import main; main()"
 """Ray's command, kept from finding grpc: a head that finds it opens one more port, for programs far away, and

@@ -158,18 +158,20 @@ def test_a_head_that_held_is_started_again_with_its_memory_and_at_once(
     memory.mkdir()
     (memory / "of_an_earlier_bridge").touch()
     # Each start tells how much it remembers, leaves one thing more, and ends.
-    script = (
-        f"mkdir -p {memory}; ls {memory} | wc -l >> {seen}; touch {memory}/$$; test $RAY_gcs_storage_path"
-    )
-    starts = lambda: seen.read_text().split() if seen.exists() else []  # noqa: E731
+    script = f'mkdir -p {memory}; ls "$RAY_gcs_storage_path" | wc -l >> {seen}; touch {memory}/$$'
+
+    def starts() -> list[str]:
+        return seen.read_text().split() if seen.exists() else []
+
     node = Node(["sh", "-c", script], token, None, tmp_path / "node.log", tmp_path)
     monkeypatch.setattr(ray_node, "HELD", 1e9)
     node.start()
     wait_until(lambda: len(starts()) >= 3)
     assert set(starts()) == {"0"}  # none of them held: each is another cluster
     monkeypatch.setattr(ray_node, "HELD", 0.0)
+    wait_until(lambda: starts()[-1] == "1")
     monkeypatch.setattr(ray_node, "PAUSE", 60.0)
-    wait_until(lambda: starts()[-1] == "2")
+    wait_until(lambda: starts()[-1] == "4")
     node.close()
 
 
