@@ -58,7 +58,7 @@ lock: $(READY)  ## Pins and hashes anew, after a change of dependencies
 
 audit: $(READY)  ## Known holes in what is pinned (asks an advisory service: needs the internet)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[audit]'
-	@$(BIN)/pip-audit --strict --require-hashes --disable-pip -r requirements/bridge.txt -r requirements/torch.txt
+	@$(BIN)/pip-audit --strict --require-hashes --disable-pip -r requirements/bridge.txt -r requirements/torch.txt -r requirements/studio.txt
 
 studio: $(READY)  ## Run a real cluster of Ray here and break it (Linux; installs Ray, 240 MB)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[studio]' grpcio

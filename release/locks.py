@@ -1,7 +1,7 @@
 """The versions and hashes of everything that is installed; knows files of requirements, installs nothing.
 
 `constraints.txt` pins each version for every system and Python that we support; `make` installs against
-it. `requirements/bridge.txt` and `requirements/torch.txt` name the same versions with the hash of each
+it. `requirements/bridge.txt`, `torch.txt` and `studio.txt` name the same versions with the hash of each
 file, for installs that shall take nothing else.
 """
 
@@ -22,9 +22,12 @@ ROOT = Path(__file__).parents[1]
 CONSTRAINTS = ROOT / "constraints.txt"
 BRIDGE = ROOT / "requirements" / "bridge.txt"
 TORCH = ROOT / "requirements" / "torch.txt"
+STUDIO = ROOT / "requirements" / "studio.txt"
 
 EXTRAS = ("onnx", "ncnn")
-"""Of the hashed files: what a bridge runs with, no tools of ours."""
+"""What a bridge runs with, no tools of ours."""
+STUDIO_EXTRA = "studio"
+"""What only a studio's machines need: Ray and the certificates, 240 MB that a desktop has no use for."""
 TORCH_ONLY = re.compile(r"torch$|triton$|nvidia-|cuda-")
 """torch, and what only its CUDA build for Linux brings: about 3 GB that a processor has no use for."""
 
@@ -36,6 +39,10 @@ CONSTRAINTS_HEAD = """\
 """
 BRIDGE_HEAD = """\
 # What a bridge runs with, torch left out, each file by its hash: docs/install.md. Written by `make lock`.
+"""
+STUDIO_HEAD = """\
+# What the extra `studio` brings beside bridge.txt and torch.txt, each file by its hash: docs/install.md.
+# Written by `make lock`.
 """
 TORCH_HEAD = """\
 # torch as PyPI has it (Linux: with CUDA; Windows and macOS: without), each file by its hash. Written by
@@ -89,7 +96,7 @@ def pins(path: Path) -> Iterator[Pin]:
 
 
 def lock() -> None:
-    """Write the three files anew from pyproject.toml; versions in constraints.txt are kept where they fit.
+    """Write the four files anew from pyproject.toml; versions in constraints.txt are kept where they fit.
 
     Raises:
         subprocess.CalledProcessError: the index cannot be reached, or nothing fits all ranges.
@@ -99,14 +106,29 @@ def lock() -> None:
         found.write_text(CONSTRAINTS.read_text(encoding="utf-8"), encoding="utf-8")
         _compile("--all-extras", "--no-annotate", "--output-file", str(found))
         CONSTRAINTS.write_text(CONSTRAINTS_HEAD + found.read_text(encoding="utf-8"), encoding="utf-8")
-        hashed = Path(folder) / "hashed.txt"
-        extras = [word for extra in EXTRAS for word in ("--extra", extra)]
+    bridge = _hashed(*EXTRAS)
+    ours = {_name(entry) for entry in bridge}
+    torch = [entry for entry in bridge if TORCH_ONLY.match(_name(entry))]
+    for path, head, entries in (
+        (BRIDGE, BRIDGE_HEAD, [entry for entry in bridge if entry not in torch]),
+        (TORCH, TORCH_HEAD, torch),
+        (STUDIO, STUDIO_HEAD, [one for one in _hashed(*EXTRAS, STUDIO_EXTRA) if _name(one) not in ours]),
+    ):
+        path.write_text(head + "\n".join(entries) + "\n", encoding="utf-8")
+
+
+def _hashed(*extras: str) -> list[str]:
+    """An entry for each package that a bridge with these extras needs, by constraints.txt."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder) / "hashed.txt"
+        asked = [word for extra in extras for word in ("--extra", extra)]
         against = ("--constraints", str(CONSTRAINTS), "--no-annotate", "--generate-hashes")
-        _compile(*extras, *against, "--output-file", str(hashed))
-        entries = re.split(r"\n(?=[a-z0-9])", hashed.read_text(encoding="utf-8").strip())
-    for path, head, of_torch in ((BRIDGE, BRIDGE_HEAD, False), (TORCH, TORCH_HEAD, True)):
-        chosen = [entry for entry in entries if bool(TORCH_ONLY.match(entry.partition("==")[0])) is of_torch]
-        path.write_text(head + "\n".join(chosen) + "\n", encoding="utf-8")
+        _compile(*asked, *against, "--output-file", str(found))
+        return re.split(r"\n(?=[a-z0-9])", found.read_text(encoding="utf-8").strip())
+
+
+def _name(entry: str) -> str:
+    return entry.partition("==")[0]
 
 
 def _compile(*words: str) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks.studio.house import House, house
 from bridge.client import Client
+from bridge.engine.ray_driver import knock
 from bridge.imaging.codecs import Format, encode
 from bridge.imaging.image import Image
 from bridge.jobs.audit import verify
@@ -183,9 +184,16 @@ async def _strike(studio: Studio, job: str, fault: Callable[[Studio, Any], None]
     assert before < (await studio.client.job(job)).counts.total - 10, "the batch is over: take more items"
     fault(studio, victim)
     began = time.monotonic()
+    told: dict[str, float] = {}
+    if fault is _kill_head:
+        while not knock(studio.built.head):
+            await asyncio.sleep(0.05)
+        told["head_back_after_seconds"] = time.monotonic() - began
+        # What was on its way home when it died has long arrived.
+        told["resumed_after_return_seconds"] = await studio.until_done(job, await studio.done(job) + 1)
     await studio.until_done(job, before + 8)  # more than were on their way home already
     counts = (await studio.client.job(job)).counts
-    return {"next_8_results_seconds": time.monotonic() - began, "done_then": counts.done}
+    return told | {"next_8_results_seconds": time.monotonic() - began, "done_then": counts.done}
 
 
 def _kill_actor(_studio: Studio, victim: Any) -> None:
@@ -204,17 +212,15 @@ def _kill_head(studio: Studio, _victim: Any) -> None:
 
 
 async def _cut(studio: Studio, job: str, seconds: float) -> dict[str, Any]:
-    """Both nodes stand still, as if their network were cut; then they go on."""
-    nodes = [studio.built.parts[name] for name in ("node0", "node1")]
-    for node in nodes:
-        node.signal_all(signal.SIGSTOP)
+    """Both nodes are cut off for some time."""
+    how = studio.built.cut()
     await asyncio.sleep(seconds)
     during = await studio.done(job)
     waiting = await studio.client.ready()
     counts = (await studio.client.job(job)).counts
-    for node in nodes:
-        node.signal_all(signal.SIGCONT)
+    studio.built.cut(mended=True)
     return {
+        "how": how,
         "seconds": seconds,
         "failed_meanwhile": counts.failed,
         "reasons_meanwhile": [reason.code for reason in waiting.reasons],

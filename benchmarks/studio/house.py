@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.studio.network import Network, network
+
+NODES = 2
 SHM = 150_000_000
 
 
@@ -60,10 +63,15 @@ class Part:
 
 @dataclass
 class House:
-    """The studio of one run."""
+    """The studio of one run.
+
+    Attributes:
+        cables: None where nodes are mere processes of this machine.
+    """
 
     folder: Path
     here: str
+    cables: Network | None
     parts: dict[str, Part] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -84,14 +92,29 @@ class House:
 
     def join(self, number: int) -> None:
         """A node with one CPU worker."""
-        ports = ["--first-port", str(17880 + 10 * number), "--worker-ports", str(18000 + 100 * number)]
-        store = ["--address", self.here, "--store-bytes", str(SHM), "--token-file", str(self.token)]
-        self._start(f"node{number}", ["studio", "join", self.head, "--cpus", "1", *ports, *store, "--json"])
+        if self.cables is None:
+            own = ["--first-port", str(17880 + 10 * number), "--worker-ports", str(18000 + 100 * number)]
+            before, own = [], [*own, "--address", self.here]
+        else:
+            before, own = self.cables.inside(number), ["--address", self.cables.address(number)]
+        store = ["--store-bytes", str(SHM), "--token-file", str(self.token)]
+        words = ["studio", "join", self.head, "--cpus", "1", *own, *store, "--json"]
+        self._start(f"node{number}", words, before)
         # Two starts at once on one machine get in each other's way.
         log, deadline = self.folder / f"node{number}" / "studio" / "node" / "node.log", time.monotonic() + 150
         while not log.exists() or "Ray runtime started" not in log.read_text(errors="replace"):
             assert time.monotonic() < deadline, self.log(f"node{number}")
             time.sleep(0.2)
+
+    def cut(self, *, mended: bool = False) -> str:
+        """Cut every node off, or let it come back; how."""
+        if self.cables is not None:
+            self.cables.pull(plugged=mended)
+            return "cables of network namespaces pulled"
+        for name, part in self.parts.items():
+            if name != "bridge":
+                part.signal_all(signal.SIGCONT if mended else signal.SIGSTOP)
+        return "processes stopped"
 
     def stop(self, name: str) -> None:
         """In good order."""
@@ -116,13 +139,13 @@ class House:
         """The end of what one part said."""
         return (self.folder / f"{name}.log").read_text(errors="replace")[-3000:]
 
-    def _start(self, name: str, words: list[str]) -> None:
+    def _start(self, name: str, words: list[str], before: list[str] | None = None) -> None:
         home = self.folder / name
         home.mkdir(parents=True, exist_ok=True)
         own = {"GPEN_HOME": str(home), "GPEN_DEVICE": "cpu", "GPEN_ENGINE": "torch", "GPEN_THREADS": "1"}
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "bridge", *words],
+                [*(before or []), sys.executable, "-m", "bridge", *words],
                 env=os.environ | own | self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -135,13 +158,14 @@ class House:
 @contextlib.contextmanager
 def house(folder: Path, **environment: str) -> Iterator[House]:
     """A studio, all of whose processes are gone afterwards."""
-    built = House(folder, address(), environment=environment)
-    try:
-        yield built
-    finally:
-        below = [part.descendants() for part in built.parts.values()]
-        for name in sorted(built.parts, reverse=True):  # nodes first
-            built.stop(name)
-        for pid in [pid for found in below for pid in found]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    with network(NODES) as cables:
+        built = House(folder, address() if cables is None else cables.here, cables, environment=environment)
+        try:
+            yield built
+        finally:
+            below = [part.descendants() for part in built.parts.values()]
+            for name in sorted(built.parts, reverse=True):  # nodes first
+                built.stop(name)
+            for pid in [pid for found in below for pid in found]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)

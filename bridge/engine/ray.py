@@ -6,6 +6,7 @@ never imported here; whatever happens to a driver, a new one follows and the poo
 
 from __future__ import annotations
 
+import hashlib
 import os
 import queue
 import socket
@@ -25,8 +26,6 @@ from bridge.errors import BridgeError, ConfigInvalid, ExtraMissing
 
 SILENCE = 30.0
 """Seconds without a report after which a driver hangs; it reports once a second, once it has connected."""
-KNOCK_SECONDS = 3.0
-"""For the head to take a connection; without one no driver is started."""
 PAUSE = 1.0
 """Seconds before a driver that ended is followed by the next."""
 CLOSE_SECONDS = 5.0
@@ -51,6 +50,11 @@ class Plan:
     in_flight: int
     first: Published
     most_workers: int = 0
+
+    @property
+    def bridge(self) -> str:
+        """Tells this bridge's workers from another one's on the same cluster; the same after each start."""
+        return hashlib.sha256(f"{socket.gethostname()}:{self.token_file}".encode()).hexdigest()[:12]
 
 
 @dataclass
@@ -133,23 +137,12 @@ def launch(plan: Plan, code: str = DRIVE) -> Driver:
     return Driver(process, connection)
 
 
-def knock(address: str) -> bool:
-    """Whether something takes connections at host:port."""
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
-    except OSError:
-        return False
-    return True
-
-
 class RayCluster:
     """Calls to Ray's workers; what `Pool` calls a cluster.
 
     Args:
         describe: looks a checkpoint up.
         launch: starts a driver.
-        knock: whether the head is there.
 
     Raises:
         ConfigInvalid: there is no token that keeps strangers out.
@@ -160,13 +153,11 @@ class RayCluster:
         plan: Plan,
         describe: Describe,
         launch: Callable[[Plan], Driver] = launch,
-        knock: Callable[[str], bool] = knock,
     ) -> None:
         check_token(plan.token_file)
         self._plan = plan
         self._describe = describe
         self._launch = launch
-        self._knock = knock
         self._on_report: Callable[[Report], None] = lambda _: None
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._driver: Driver | None = None
@@ -222,10 +213,6 @@ class RayCluster:
 
     def _supervise(self) -> None:
         while not self._closing.is_set():
-            if not self._knock(self._plan.address):
-                self._on_report(Seen((), f"No head of a cluster answers at {self._plan.address}."))
-                self._closing.wait(PAUSE)
-                continue
             self._driver = driver = self._launch(self._plan)
             self._outbox.put(("drained", frozenset(self._drained)))
             problem = self._listen(driver)

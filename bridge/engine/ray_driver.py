@@ -2,7 +2,9 @@
 
 Hears calls from the bridge over a pipe, reports how they ended and how the workers are. Decides nothing
 about the work: whoever is silent is reported as unhealthy, and a call whose worker broke as lost.
-It ends when the cluster's head does not answer; the bridge then starts another one.
+It ends when the cluster's head does not answer; the bridge then starts another one, which waits for the
+head with Ray imported. Workers belong to the cluster, by name: they outlive a driver, and the next one
+finds them with their networks loaded. They go when the bridge closes.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -49,10 +52,18 @@ SILENCE = 3.0
 """Seconds that a pulse may take; then the worker is unhealthy until one comes."""
 HEAD_SILENCE = 10.0
 """Seconds that the head may take to name the nodes."""
+KNOCK = 0.2
+"""Seconds between two looks whether there is a head."""
+KNOCK_SECONDS = 3.0
+"""For the head to take a connection."""
+GOODBYE = 2.0
+"""Seconds that a driver takes to let its workers go."""
 HIRING = 180.0
 """Seconds that a worker may take to start and to import torch."""
 SLOTS = {"gpen_gpu": 1.0, "gpen_cpu": 0.0}
 """What nodes offer, as Ray's resources; each slot with the GPUs that its worker takes."""
+STRANGER_SECONDS = 30.0
+"""For a client without the token to be turned away."""
 EQUIPMENT = "GPEN_EQUIPMENT"
 AS_A_STRANGER = """
 import sys
@@ -114,6 +125,22 @@ class Driver:
         self._ended = asyncio.Event()
         self._wanted = 0
 
+    def wait_for_head(self) -> bool:
+        """Until the head takes connections; False when the bridge is gone first."""
+        try:
+            while not knock(self._plan.address):
+                self._tell(Seen((), f"No head of a cluster answers at {self._plan.address}."))
+                while self._connection.poll(KNOCK):
+                    match self._connection.recv():
+                        case None:
+                            return False
+                        case ("drained", nodes):
+                            self._drained = nodes
+                        # Calls for workers of a driver before: the pool has taken them back.
+        except (EOFError, OSError):
+            return False
+        return True
+
     async def live(self) -> None:
         """Until the bridge or the cluster is gone."""
         loop = asyncio.get_running_loop()
@@ -137,6 +164,9 @@ class Driver:
             self._tell(Seen(tuple(self._state(slot) for slot in self._slots.values())))
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), LOOK)
+        actors = [slot.actor for slot in self._slots.values()]
+        with suppress(TimeoutError, RayError):
+            await asyncio.wait_for(asyncio.to_thread(lambda: list(map(ray.kill, actors))), GOODBYE)
 
     def _tell(self, report: Report) -> None:
         with suppress(OSError):  # the bridge is gone; the listening thread notices
@@ -205,7 +235,7 @@ class Driver:
         for worker in offered.keys() - self._slots.keys():
             node_id, host, kind = offered[worker]
             state = WorkerState(worker, node_id, host, problem="It is starting.")
-            self._slots[worker] = slot = Slot(state, self._hire(node_id, kind))
+            self._slots[worker] = slot = Slot(state, self._hire(worker, node_id, kind))
             slot.tending = asyncio.get_running_loop().create_task(self._tend(slot))
 
     async def _grow(self) -> None:
@@ -220,10 +250,14 @@ class Driver:
             self._wanted = wanted
             await asyncio.to_thread(request_resources, bundles=[{"gpen_gpu": 1}] * wanted)
 
-    def _hire(self, node_id: str, kind: str) -> Any:
+    def _hire(self, worker: str, node_id: str, kind: str) -> Any:
+        """The worker that a driver before this one hired, or a new one."""
         return (
             ray.remote(Actor)
             .options(
+                name=f"{self._plan.bridge}-{worker}",
+                lifetime="detached",
+                get_if_exists=True,
                 num_cpus=0,
                 num_gpus=SLOTS[kind],
                 resources={kind: 1},
@@ -251,8 +285,9 @@ class Driver:
                 self._unwell(slot, f"It has not answered for {SILENCE:.0f} seconds.")
             except ActorDiedError as error:
                 self._unwell(slot, _first_line(error))
-                node_id = slot.state.node
-                slot.actor, known, patience = self._hire(node_id, _kind_of(slot)), 0, HIRING
+                state = slot.state
+                slot.actor = self._hire(state.worker, state.node, _kind_of(slot))
+                known, patience = 0, HIRING
             except (RayError, OSError) as error:  # its process ended, or the checkpoint's file is not there
                 self._unwell(slot, _first_line(error))
                 patience = HIRING
@@ -308,28 +343,49 @@ def _first_line(error: BaseException) -> str:
     return (str(error).partition("\n")[0] or type(error).__name__)[:300]
 
 
-def strangers_are_refused(address: str) -> bool:
-    """Whether a client without the cluster's token is turned away, found out by being one."""
+def knock(address: str) -> bool:
+    """Whether something takes connections at host:port."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def as_a_stranger(address: str) -> subprocess.Popen[bytes]:
+    """Try to come in without the cluster's token; `was_refused` tells how that ended."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    tried = subprocess.run(  # noqa: S603 - our own interpreter and code
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and code
         [sys.executable, "-c", AS_A_STRANGER, address],
         env=bare | {"RAY_AUTH_MODE": "disabled"},
-        capture_output=True,
-        timeout=30,
-        check=False,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
-    return tried.returncode != 0 and b"AuthenticationError" in tried.stderr
+
+
+def was_refused(stranger: subprocess.Popen[bytes]) -> bool:
+    """Whether a client without the token was turned away, and for the lack of it."""
+    try:
+        _, said = stranger.communicate(timeout=STRANGER_SECONDS)
+    except subprocess.TimeoutExpired:
+        stranger.kill()
+        stranger.communicate()
+        return False
+    return stranger.returncode != 0 and b"AuthenticationError" in said
 
 
 def why_not(plan: Plan) -> str:
     """Connect; what is wrong with the cluster, or empty."""
+    stranger = as_a_stranger(plan.address)  # beside us: each of the two takes a second or more
     try:
         context = ray.init(
             address=plan.address, namespace="gpen", log_to_driver=False, logging_level=logging.ERROR
         )
     except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
+        stranger.kill()
         return f"The cluster at {plan.address} cannot be reached: {_first_line(error)}"
-    if not strangers_are_refused(plan.address):
+    if not was_refused(stranger):
         return f"The cluster at {plan.address} lets clients in without its token: the bridge does not use it."
     if context.dashboard_url:
         return f"The cluster's dashboard is on, at {context.dashboard_url}: the bridge does not use it."
@@ -340,14 +396,16 @@ def main() -> None:
     """The process; its argument is the number of the pipe."""
     connection = Connection(int(sys.argv[1]))
     plan: Plan = connection.recv()
-    if problem := why_not(plan):
-        connection.send(Seen((), problem))
-    else:
-        asyncio.run(_live(connection, plan))
+    driver = Driver(connection, plan)
+    if driver.wait_for_head():
+        if problem := why_not(plan):
+            connection.send(Seen((), problem))
+        else:
+            asyncio.run(_live(driver))
     os._exit(0)
 
 
-async def _live(connection: Connection, plan: Plan) -> None:
-    await Driver(connection, plan).live()
-    # Ray's own goodbye, and a thread that asks it, may wait for a head that is gone. Actors end with us.
+async def _live(driver: Driver) -> None:
+    await driver.live()
+    # Ray's own goodbye, and a thread that asks it, may wait for a head that is gone.
     os._exit(0)

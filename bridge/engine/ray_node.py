@@ -8,11 +8,13 @@ from __future__ import annotations
 import ctypes
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +26,9 @@ from bridge.engine.workers import Equipment
 
 TOKEN_BYTES = 32
 PAUSE = 1.0
-"""Seconds before Ray is started again."""
+"""Seconds before Ray is started again, when it ended soon after it had begun."""
+HELD = 30.0
+"""Seconds after which Ray began well: then it is started again at once, and a head believes its memory."""
 CLOSE_SECONDS = 10.0
 START = "import sys; sys.modules['grpc'] = None; from ray.scripts.scripts import main; main()"
 """Ray's command, kept from finding grpc: a head that finds it opens one more port, for programs far away, and
@@ -131,8 +135,9 @@ class Node:
         token_file: Ray's token.
         equipment: for the node's workers; None on the head.
         log: gets what Ray says.
-        head_folder: on the head, that of `head_command`. Ray notes its address there, and refuses to start
-            a head again while nodes of the dead one still run on the same machine.
+        head_folder: on the head, that of `head_command`. There a head that dies leaves what the next one has
+            to know, so that nodes and workers outlive it. A head that begins, or whose Ray ended soon
+            after it had begun, remembers nothing: that is another cluster, and nodes join it anew.
     """
 
     def __init__(
@@ -148,7 +153,12 @@ class Node:
         if equipment is not None:
             self._environment["GPEN_EQUIPMENT"] = equipment.written()
         self._log = log
+        # Ray notes its address here, and refuses to start a head again while nodes of the dead one still
+        # run on the same machine.
         self._note = None if head_folder is None else head_folder / "ray_current_cluster"
+        self._memory = None if head_folder is None else head_folder / "memory"
+        if self._memory is not None:
+            self._environment |= {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": str(self._memory)}
         self._closing = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._live, name="ray-node", daemon=True)
@@ -171,9 +181,13 @@ class Node:
             self._thread.join()
 
     def _live(self) -> None:
+        held = False
         while not self._closing.is_set():
             if self._note is not None:
                 self._note.unlink(missing_ok=True)
+            if self._memory is not None and not held:
+                shutil.rmtree(self._memory, ignore_errors=True)
+            began = time.monotonic()
             with self._log.open("ab") as log:
                 self._process = process = subprocess.Popen(  # noqa: S603 - Ray's own command
                     self._command,
@@ -194,4 +208,5 @@ class Node:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            self._closing.wait(PAUSE)
+            if not (held := time.monotonic() - began >= HELD):
+                self._closing.wait(PAUSE)

@@ -149,6 +149,32 @@ def test_a_node_is_started_again_and_leaves_nothing_behind(
     assert b"sleep\x0088\x00" not in left
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Ray's clusters run on Linux")
+def test_a_head_that_held_is_started_again_with_its_memory_and_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_node, "PAUSE", 0.01)
+    token, seen, memory = tmp_path / "token", tmp_path / "seen", tmp_path / "memory"
+    memory.mkdir()
+    (memory / "of_an_earlier_bridge").touch()
+    # Each start tells how much it remembers, leaves one thing more, and ends.
+    script = f'mkdir -p {memory}; ls "$RAY_gcs_storage_path" | wc -l >> {seen}; touch {memory}/$$'
+
+    def starts() -> list[str]:
+        return seen.read_text().split() if seen.exists() else []
+
+    node = Node(["sh", "-c", script], token, None, tmp_path / "node.log", tmp_path)
+    monkeypatch.setattr(ray_node, "HELD", 1e9)
+    node.start()
+    wait_until(lambda: len(starts()) >= 3)
+    assert set(starts()) == {"0"}  # none of them held: each is another cluster
+    monkeypatch.setattr(ray_node, "HELD", 0.0)
+    wait_until(lambda: starts()[-1] == "1")
+    monkeypatch.setattr(ray_node, "PAUSE", 60.0)
+    wait_until(lambda: starts()[-1] == "4")
+    node.close()
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Ray's clusters run on Linux")
 def test_a_bridge_that_is_killed_leaves_no_head_behind(tmp_path: Path) -> None:
     code = """

@@ -72,7 +72,7 @@ def cluster(drivers: Drivers, token: Path, monkeypatch: pytest.MonkeyPatch) -> I
             raise CheckpointUnknown(f"There is no {name}.")
         return PUBLISHED
 
-    made = RayCluster(Plan("head:1", token, 3, PUBLISHED), describe, drivers.launch, lambda _: True)
+    made = RayCluster(Plan("head:1", token, 3, PUBLISHED), describe, drivers.launch)
     made.start(drivers.reports.put)
     yield made
     made.close()
@@ -137,14 +137,9 @@ def test_a_new_driver_is_told_which_nodes_are_drained(cluster: RayCluster, drive
     assert second.recv() == ("drained", frozenset({"n2"}))
 
 
-def test_no_driver_is_started_while_no_head_answers(drivers: Drivers, token: Path) -> None:
-    made = RayCluster(
-        Plan("head:1", token, 3, PUBLISHED), lambda _: PUBLISHED, drivers.launch, lambda _: False
-    )
-    made.start(drivers.reports.put)
-    assert "No head" in drivers.reports.get(timeout=10).problem
-    made.close()
-    assert drivers.ends.empty()
+def test_a_bridge_is_the_same_after_a_start_and_not_another_one(tmp_path: Path) -> None:
+    plans = [Plan("head:1", tmp_path / name, 3, PUBLISHED) for name in ("a", "a", "b")]
+    assert plans[0].bridge == plans[1].bridge != plans[2].bridge
 
 
 def test_it_does_not_run_without_a_token_of_its_own(tmp_path: Path, token: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -65,13 +67,14 @@ class Stage:
         self.told: list[Any] = []
         self.actors: list[FakeActor] = []
         self.wanted: list[int] = []
+        self.let_go: list[FakeActor] = []
         self.driver = ray_driver.Driver(self, plan)
         self.driver._hire = self._hire
 
     def send(self, report: Any) -> None:
         self.told.append(report)
 
-    def _hire(self, _node: str, _kind: str) -> FakeActor:
+    def _hire(self, _worker: str, _node: str, _kind: str) -> FakeActor:
         self.actors.append(FakeActor())
         return self.actors[-1]
 
@@ -107,6 +110,7 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setattr(ray, "cancel", lambda _: None)
     published = Published("a", file, "0" * 64, 7, "signed", "absolute")
     made = Stage(Plan("head:1", tmp_path / "token", 2, published, most_workers=3))
+    monkeypatch.setattr(ray, "kill", made.let_go.append)
     monkeypatch.setattr(ray_driver, "request_resources", lambda *, bundles: made.wanted.append(len(bundles)))
     yield made
     made.follow()
@@ -244,3 +248,71 @@ async def test_a_head_that_does_not_answer_ends_the_driver(
     assert isinstance(stage.told[-1], Seen)
     assert "does not answer" in stage.told[-1].problem
     over.set()
+
+
+async def test_workers_go_with_the_bridge_but_not_with_the_head(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closing = threading.Event()
+
+    def recv() -> None:
+        closing.wait(10)
+
+    offered = {
+        "NodeID": "one",
+        "NodeManagerHostname": "one.lan",
+        "Alive": True,
+        "Resources": {"gpen_gpu": 1.0},
+    }
+    stage.recv = recv  # type: ignore[attr-defined]  # a played module
+    monkeypatch.setattr(ray, "nodes", lambda: [offered])
+    living = asyncio.create_task(stage.driver.live())
+    await stage.until(lambda: any(state.healthy for state in stage.states))
+    assert stage.let_go == []
+    closing.set()
+    await asyncio.wait_for(living, 5)
+    assert stage.let_go == stage.actors
+
+
+def test_a_driver_waits_for_the_head_and_reports_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = multiprocessing.Pipe()
+    published = Published("a", tmp_path / "a", "0" * 64, 7, "signed", "absolute")
+    heads = iter([False, False, True, False])
+    monkeypatch.setattr(ray_driver, "knock", lambda _address: next(heads))
+    monkeypatch.setattr(ray_driver, "KNOCK", 0.01)
+    driver = ray_driver.Driver(theirs, Plan("head:1", tmp_path / "token", 2, published))
+    ours.send(("drained", frozenset({"n1"})))
+    ours.send((Call(1, "gone", "a", some_crops(1), True), published))
+    assert driver.wait_for_head()
+    assert driver._drained == {"n1"}
+    assert "No head" in ours.recv().problem
+    ours.send(None)
+    assert not driver.wait_for_head()  # the bridge closes first
+    ours.close()
+    theirs.close()
+
+
+def test_a_knock_tells_whether_somebody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        assert ray_driver.knock(address)
+    assert not ray_driver.knock(address)
+
+
+@pytest.mark.parametrize(
+    ("code", "refused"),
+    [
+        ("import sys; sys.exit('ray.exceptions.AuthenticationError: no')", True),
+        ("import sys; sys.exit('ConnectionError: nobody')", False),
+        ("", False),
+        ("import time; time.sleep(60)", False),
+    ],
+)
+def test_only_a_stranger_who_lacks_the_token_was_refused(
+    code: str, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_driver, "AS_A_STRANGER", code)
+    monkeypatch.setattr(ray_driver, "STRANGER_SECONDS", 1.0 if "sleep" in code else 20.0)
+    assert ray_driver.was_refused(ray_driver.as_a_stranger("head:1")) is refused

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
@@ -12,18 +13,20 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from release import inventory, locks
-from release.locks import BRIDGE, CONSTRAINTS, TORCH, pins
+from release.locks import BRIDGE, CONSTRAINTS, STUDIO, TORCH, pins
+
+HASHED = (BRIDGE, TORCH, STUDIO)
 
 
 def test_both_kinds_of_files_name_the_same_versions() -> None:
     constrained = {(pin.name, pin.version, pin.marker) for pin in pins(CONSTRAINTS)}
-    for path in (BRIDGE, TORCH):
+    for path in HASHED:
         for pin in pins(path):
             assert (pin.name, pin.version, pin.marker) in constrained, (path.name, pin)
 
 
 def test_every_line_of_the_hashed_files_has_hashes() -> None:
-    for path in (BRIDGE, TORCH):
+    for path in HASHED:
         for pin in pins(path):
             assert pin.hashes, (path.name, pin.name)
             assert all(re.fullmatch(r"[0-9a-f]{64}", hashed) for hashed in pin.hashes)
@@ -34,6 +37,25 @@ def test_torch_and_what_its_cuda_build_brings_are_a_file_of_their_own() -> None:
     assert {"torch", "triton"} < apart
     assert apart.isdisjoint(pin.name for pin in pins(BRIDGE))
     assert {name for name in apart if not locks.TORCH_ONLY.match(name)} == set()
+
+
+def test_a_studio_installs_three_files_of_which_none_repeats_another() -> None:
+    named = [{pin.name for pin in pins(path)} for path in HASHED]
+    assert sum(map(len, named)) == len(set().union(*named))
+    with (locks.ROOT / "pyproject.toml").open("rb") as file:
+        asked = tomllib.load(file)["project"]["optional-dependencies"][locks.STUDIO_EXTRA]
+    assert {canonicalize_name(Requirement(line).name) for line in asked} <= named[2]
+
+
+def test_all_that_ray_needs_is_hashed() -> None:
+    try:
+        needs = [Requirement(line) for line in distribution("ray").requires or []]
+    except PackageNotFoundError:
+        pytest.skip("Ray is not installed (extra studio)")
+    hashed = {pin.name: Version(pin.version) for path in HASHED for pin in pins(path) if pin.holds_here}
+    for need in needs:
+        if need.marker is None or need.marker.evaluate({"extra": ""}):
+            assert hashed[canonicalize_name(need.name)] in need.specifier, need
 
 
 def test_nothing_that_a_bridge_needs_is_left_out() -> None:

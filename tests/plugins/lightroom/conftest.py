@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from bridge import certificates
 from bridge.config import Places, Settings
 from bridge.protocol import PROTOCOL
 from bridge.server import app as application
+from bridge.server import lan, serve
 from bridge.server.announcement import Announcement, announce, withdraw
 from bridge.server.pair import PAIRING
 from bridge.server.parts import READINESS
@@ -56,6 +58,9 @@ class RunningBridge:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         await self.app[READINESS].settled()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        if settings.names:
+            await serve._open_lan(runner, self.app, settings)
+            self.lan_url = f"https://127.0.0.1:{self.app[lan.LAN].port}"
         self.announcement = Announcement(
             url=self.url,
             token=token,
@@ -135,6 +140,21 @@ def start_bridge(world: World) -> Iterator[Start]:
     yield start
     for bridge in running:
         bridge.stop()
+
+
+@pytest.fixture
+def studio_bridge(
+    world: World, start_bridge: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> RunningBridge:
+    """A bridge behind TLS on another computer, which this one plays; the studio's authority is trusted."""
+    pytest.importorskip("cryptography", reason="the extra studio brings it")
+    monkeypatch.setattr(lan, "LOOPBACK", ("localhost",))
+    made = certificates.make(tmp_path / "tls", ["127.0.0.1"])
+    own = {"tls_certificate": made.server, "tls_key": made.server_key}
+    bridge = start_bridge(host="127.0.0.1", lan_port=0, names=("127.0.0.1",), **own)
+    world.bridge_home.joinpath("bridge.json").unlink()  # it is the other computer's
+    world.authority = made.authority
+    return bridge
 
 
 @pytest.fixture

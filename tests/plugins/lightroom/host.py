@@ -69,7 +69,7 @@ class Host:
         self._born = time.monotonic()
         self._stepped = 0.0 if stepped else None
         self.prefs = dict(world.prefs)
-        self.wire = Wire(self.now)
+        self.wire = Wire(self.now, world.authority)
         self._services = Services(self)
         self._load()
 

@@ -17,6 +17,7 @@ from tests.plugins.lightroom.conftest import RunningBridge
 from tests.plugins.lightroom.darkroom import kind_of, pixels_of
 from tests.plugins.lightroom.host import Host, run_for_real
 from tests.plugins.lightroom.person import Dialog
+from tests.plugins.lightroom.wire import Fault
 from tests.plugins.lightroom.world import PLUGIN, PLUGIN_ID, World
 
 NOTHING = {"strength": 0, "denoise": 0, "sharpen": 0}
@@ -335,6 +336,47 @@ def test_a_remote_bridge_by_pairing_and_upload(world: World, bridge: RunningBrid
     panel = Panel(Host(world))
     panel.press("Use This Computer")
     assert panel.properties[b"remoteUrl"] == b""
+
+
+def pair(host: Host, url: str, code: str) -> None:
+    panel = Panel(host)
+    panel.dialog.set("pairUrl", url)
+    panel.dialog.set("pairCode", code)
+    panel.press("Pair")
+    panel.close()
+
+
+def test_a_studios_bridge_over_tls_by_pairing_and_upload(world: World, studio_bridge: RunningBridge) -> None:
+    host = Host(world)
+    pair(host, studio_bridge.lan_url, studio_bridge.pairing_code())
+    assert not host.messages
+    host.quit()
+    assert world.prefs["connection"]["remoteUrl"] == studio_bridge.lan_url
+    (token,) = world.passwords.values()
+
+    later = Host(world)
+    photos = [world.add("婚礼.nef"), world.add("b.nef")]
+    later.wire.faults.append(Fault("POST /v1/uploads$", "lost", times=1))  # a wire broke
+    later.answers = [("2 photos enhanced", "cancel")]
+    later.menu("EnhanceAgain")
+    assert not later.failures, "\n".join(later.failures)
+    assert sorted(one.properties["sourceUuid"] for one in world.results()) == [one.uuid for one in photos]
+    assert later.wire.counts("GET .*/result$") == 2
+    exchanges = host.wire.exchanges + later.wire.exchanges
+    assert {one.scheme for one in exchanges} == {"https"}
+    assert all(token not in line for line in host.logged + later.logged)
+    assert world.leftovers() == []
+
+
+def test_a_studios_bridge_whose_authority_is_not_trusted_is_told_nothing(
+    world: World, studio_bridge: RunningBridge
+) -> None:
+    world.authority = None
+    host = Host(world)
+    pair(host, studio_bridge.lan_url, studio_bridge.pairing_code())
+    assert host.messages
+    assert world.passwords == {}
+    assert all(one.status is None for one in host.wire.exchanges)
 
 
 def test_a_revoked_token_is_told(world: World, bridge: RunningBridge) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import http.client
 import re
+import ssl
 import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 
 @dataclass
@@ -35,6 +37,7 @@ class Fault:
 class Exchange:
     """One request and what became of it."""
 
+    scheme: str
     method: str
     path: str
     headers: dict[str, str]
@@ -51,8 +54,9 @@ class Exchange:
 class Wire:
     """Starts requests, and remembers all of them."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], authority: Path | None = None) -> None:
         self._now = now
+        self._authority = authority
         self._threads = ThreadPoolExecutor(8)
         self.exchanges: list[Exchange] = []
         self.faults: list[Fault] = []
@@ -65,14 +69,14 @@ class Wire:
         if method != "GET" and not body and not any(name.lower() == "content-type" for name, _ in headers):
             sent["Content-Type"] = "text/plain"  # the host does so for an empty body too
         path = parts.path + (f"?{parts.query}" if parts.query else "")
-        exchange = Exchange(method, path, sent, body, self._now() + timeout)
+        exchange = Exchange(parts.scheme, method, path, sent, body, self._now() + timeout)
         self.exchanges.append(exchange)
         fault = self._fault(exchange)
         if fault is not None and fault.how != "lost":
             self._fail(exchange, fault)
         else:
             lost = fault is not None
-            self._threads.submit(self._send, exchange, parts.netloc, lost)
+            self._threads.submit(self._send, exchange, parts, lost)
         return len(self.exchanges) - 1
 
     def _fault(self, exchange: Exchange) -> Fault | None:
@@ -95,8 +99,11 @@ class Wire:
             exchange.failure = {"refused": "cannotConnectToHost", "nothing": "nothing"}[fault.how]
         exchange.finished.set()
 
-    def _send(self, exchange: Exchange, host: str, lost: bool) -> None:
-        connection = http.client.HTTPConnection(host, timeout=30)
+    def _send(self, exchange: Exchange, url: SplitResult, lost: bool) -> None:
+        connection = http.client.HTTPConnection(url.netloc, timeout=30)
+        if url.scheme == "https":
+            trust = ssl.create_default_context(cafile=self._authority)
+            connection = http.client.HTTPSConnection(url.netloc, timeout=30, context=trust)
         try:
             connection.request(exchange.method, exchange.path, exchange.body or None, exchange.headers)
             response = connection.getresponse()

@@ -24,6 +24,8 @@ class World:
     home: str = "home"
     prefs: dict[str, Any] = field(default_factory=dict)
     passwords: dict[tuple[str, str], str] = field(default_factory=dict)
+    authority: Path | None = None
+    """Of certificates, installed in the system as one to trust."""
     disk: Disk = field(init=False)
     catalog: Catalog = field(init=False)
 

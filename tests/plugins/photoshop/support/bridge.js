@@ -61,11 +61,12 @@ class RunningBridge {
   }
 }
 
-/** @param {{seconds?: number, port?: number, home?: string, settings?: Record<string, string>}} [options] */
-async function startBridge({ seconds = 0, port = 0, home, settings = {} } = {}) {
+/** @param {{seconds?: number, port?: number, home?: string, settings?: Record<string, string>, studio?: boolean}} [options] */
+async function startBridge({ seconds = 0, port = 0, home, settings = {}, studio = false } = {}) {
   const folder = home || fs.mkdtempSync(path.join(os.tmpdir(), "gpen-photoshop-"));
   const env = { ...process.env, ...settings, GPEN_HOME: folder };
-  const child = spawn(PYTHON, ["-m", "tests.plugins.photoshop.bridge", String(port), String(seconds)], {
+  const words = ["-m", "tests.plugins.photoshop.bridge", String(port), String(seconds), ...(studio ? ["studio"] : [])];
+  const child = spawn(PYTHON, words, {
     cwd: ROOT,
     env,
     stdio: ["pipe", "pipe", "inherit"],
@@ -90,4 +91,4 @@ async function startBridge({ seconds = 0, port = 0, home, settings = {} } = {}) 
   }
 }
 
-module.exports = { RunningBridge, startBridge };
+module.exports = { PYTHON, ROOT, RunningBridge, startBridge };

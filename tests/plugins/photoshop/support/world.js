@@ -16,10 +16,10 @@ const MISSING = [
 ];
 
 class World {
-  /** @param {{addresses?: string[], locale?: string}} [options] */
-  constructor({ addresses = [], locale = "en_US" } = {}) {
+  /** @param {{addresses?: string[], locale?: string, folder?: string}} [options] folder: where the plug-in lies */
+  constructor({ addresses = [], locale = "en_US", folder = FOLDER } = {}) {
     Object.assign(this, {
-      addresses, locale,
+      addresses, locale, folder,
       documents: [], activeDocument: null, scopes: [], busy: false, nestedHistory: false, pyramidLevels: 3, maskOutside: 0,
       refusedDepths: new Set(), reads: [], writes: [], progress: [], alerts: [], duplicated: [], recording: null, calls: 0,
       heldBytes: 0, peakBytes: 0, liveImages: 0, measuring: null,
@@ -75,7 +75,7 @@ class World {
       return _load(request, parent, isMain);
     };
     try {
-      return require(path.join(FOLDER, name));
+      return require(path.join(this.folder, name));
     } finally {
       Module._load = _load;
     }
@@ -110,7 +110,7 @@ function uxpModule(world) {
 }
 
 World.prototype.file = function file(name) {
-  const text = fs.readFileSync(path.join(FOLDER, name), "utf8");
+  const text = fs.readFileSync(path.join(this.folder, name), "utf8");
   if (name !== "manifest.json" || this.addresses.length === 0) return text;
   const manifest = JSON.parse(text);
   manifest.requiredPermissions.network.domains = this.addresses;
@@ -119,8 +119,8 @@ World.prototype.file = function file(name) {
 
 /** A fresh world with nothing in its module cache. */
 function newWorld(options) {
-  for (const name of Object.keys(require.cache)) if (name.startsWith(FOLDER + path.sep)) delete require.cache[name];
   const world = new World(options);
+  for (const name of Object.keys(require.cache)) if (name.startsWith(world.folder + path.sep)) delete require.cache[name];
   globalThis.XMLHttpRequest = FakeXMLHttpRequest;
   globalThis.localStorage = {
     getItem: (key) => (world.local.has(key) ? world.local.get(key) : null),

@@ -1,9 +1,10 @@
 "use strict";
 // XMLHttpRequest as UXP has it, over Node's http: asynchronous, credentials on unless turned off, some
-// headers silently dropped, and DONE not defined.
+// headers silently dropped, only to addresses that the manifest names, and DONE not defined.
 const { Buffer } = require("node:buffer");
 
 const http = require("node:http");
+const https = require("node:https");
 
 const FORBIDDEN = /^(host|origin|referer|cookie|connection|content-length|transfer-encoding|accept-encoding|te|upgrade|proxy-.*|sec-.*)$/i;
 const agent = new http.Agent({ keepAlive: false });
@@ -33,7 +34,13 @@ class FakeXMLHttpRequest {
     const bytes = body === null || body === undefined ? null : typeof body === "string" ? Buffer.from(body) : Buffer.from(body);
     FakeXMLHttpRequest.sent.push({ method: this._method, url: this._url, headers: { ...this._headers }, bytes: bytes ? bytes.length : 0 });
     const headers = { ...this._headers, ...(bytes ? { "Content-Length": bytes.length } : {}) };
-    this._request = http.request(this._url, { method: this._method, headers, agent }, (reply) => {
+    const { permitted, authority } = FakeXMLHttpRequest;
+    if (permitted && !permitted.some((origin) => this._url.startsWith(`${origin}/`))) {
+      setTimeout(() => this._end("onerror", null, new Error("Permission denied to the url. Manifest entry not found.")));
+      return;
+    }
+    const how = this._url.startsWith("https:") ? { over: https, ca: authority } : { over: http, agent };
+    this._request = how.over.request(this._url, { method: this._method, headers, ...how }, (reply) => {
       this._replied = reply;
       const chunks = [];
       reply.on("data", (chunk) => chunks.push(chunk));
@@ -75,5 +82,9 @@ class FakeXMLHttpRequest {
 /** What the host calls bytes; UXP's documentation writes it unlike the web. */
 FakeXMLHttpRequest.spelling = "arraybuffer";
 FakeXMLHttpRequest.sent = [];
+/** Origins that the manifest names; null: it is not asked. */
+FakeXMLHttpRequest.permitted = null;
+/** The certificate of an authority that the system trusts beside the usual ones; undefined: none. */
+FakeXMLHttpRequest.authority = undefined;
 
 module.exports = { FakeXMLHttpRequest };
