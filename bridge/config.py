@@ -152,6 +152,8 @@ class Settings(BaseSettings):
     """What runs the network."""
     threads: Annotated[int, Field(ge=0, le=256)] = 0
     """CPU threads of the network; 0 is one for each core."""
+    unload_after: Annotated[float, Field(ge=0, le=10_000)] = 0
+    """Minutes without work after which loaded networks make room in memory; 0 keeps them."""
     min_face: Annotated[int, Field(ge=8, le=4096)] = 24
     """Smallest side of a face, in pixels of the photo."""
     min_score: Annotated[float, Field(ge=0.0, le=1.0)] = 0.6
@@ -204,6 +206,11 @@ class Settings(BaseSettings):
     """Whether the audit log has the names of files."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe level that reaches the log."""
+
+    @property
+    def unload_seconds(self) -> float | None:
+        """`unload_after` as an engine takes it."""
+        return self.unload_after * 60 or None
 
     @classmethod
     def settings_customise_sources(

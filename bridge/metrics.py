@@ -62,6 +62,9 @@ class Metrics:
         self.workers = Gauge(
             "gpen_workers", "A studio's workers by health", ["health"], registry=self.registry
         )
+        self.resident = Gauge(
+            "gpen_resident_networks", "Networks that are loaded now", registry=self.registry
+        )
         self.free_bytes = Gauge(
             "gpen_disk_free_bytes", "Free space on the disk of the output folder", registry=self.registry
         )

@@ -66,6 +66,11 @@ def test_the_mark_that_windows_editors_set_is_no_damage(places: Places) -> None:
     assert load(places).port == 17870
 
 
+def test_networks_are_kept_unless_minutes_are_set(places: Places) -> None:
+    assert load(places).unload_seconds is None
+    assert load(places, unload_after=1.5).unload_seconds == 90
+
+
 def test_a_broken_environment_is_named(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPEN_DEVICE", "abacus")
     with pytest.raises(ConfigInvalid, match="device"):

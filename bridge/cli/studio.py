@@ -111,7 +111,7 @@ def join(
             threads or settings.threads or max(1, (os.cpu_count() or 1) // max(1, slots.gpus + slots.cpus))
         )
         folder = places.data / "studio" / "node"
-        equipment = Equipment(folder, settings.device, settings.engine, threads)
+        equipment = Equipment(folder, settings.device, settings.engine, threads, settings.unload_seconds)
         command = ray_node.worker_command(head, address, ports, slots, store_bytes)
         node = ray_node.Node(command, token, equipment, folder / "node.log")
         if as_json:

@@ -21,6 +21,7 @@ import numpy as np
 from bridge.engine.batcher import Batch, Batcher
 from bridge.engine.device import Device, choose, is_out_of_memory
 from bridge.engine.errand import Errand
+from bridge.engine.idleness import Due, Idleness
 from bridge.engine.runner import Crops, OpenedNetwork, Runner
 from bridge.engine.self_test import self_test
 from bridge.errors import (
@@ -61,6 +62,9 @@ class Engine:
             room. None: half of the device's memory. One network is always admitted.
         window: seconds that a pass which is not full waits for company; None: 10 ms on a GPU,
             0 on a CPU.
+        unload_after: seconds without work after which the networks are let go of; the next call opens
+            what it needs again. None: never.
+        clock: seconds from any beginning.
     """
 
     def __init__(
@@ -71,11 +75,15 @@ class Engine:
         reference: Callable[[str], OpenedNetwork] | None = None,
         resident_bytes: int | None = None,
         window: float | None = None,
+        unload_after: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.device = device
         self._open = open
         self._reference = reference or open
         self._resident_bytes = resident_bytes
+        self._unload_after = unload_after
+        self._clock = clock
         self._runners: OrderedDict[str, Runner] = OrderedDict()
         self._changed = threading.Condition()
         self._batcher: Batcher[Errand] = Batcher(
@@ -122,7 +130,7 @@ class Engine:
             raise Cancelled
         if len(crops) == 0:
             return crops.copy()
-        errand = Errand(checkpoint, len(crops), urgent, time.monotonic(), crops, cancelled)
+        errand = Errand(checkpoint, len(crops), urgent, self._clock(), crops, cancelled)
         with self._changed:
             self._refuse_when_closing()
             self._batcher.add(errand)
@@ -194,27 +202,29 @@ class Engine:
                 self._pass(work)
             else:
                 self._do(*work)
+            del work  # else its crops would be kept until there is other work
         self._drop(self.resident())
 
     def _await_work(self) -> Batch[Errand] | _Chore | None:
         """The next thing to do; None when the engine closes and nothing is left."""
-        tidy = False
+        idleness = Idleness(self._clock(), tidy_after=IDLE, unload_after=self._unload_after)
         with self._changed:
             while True:
                 if self._chores:
                     return self._chores.popleft()
-                step = self._batcher.next(time.monotonic())
+                now = self._clock()
+                step = self._batcher.next(now)
                 if isinstance(step, Batch):
-                    if tidy:
+                    if idleness.tidied:
                         self._give_back_memory()  # what others freed since, in pieces too small for a pass
                     return step
                 if step is None and self._closing:
                     return None
-                if step is not None:
-                    self._changed.wait(step)
-                elif not self._changed.wait(None if tidy else IDLE):
-                    self._give_back_memory()
-                    tidy = True
+                wait = idleness.next(now) if step is None else step
+                if isinstance(wait, Due):
+                    self._drop(list(self._runners) if wait is Due.unload else [])
+                else:
+                    self._changed.wait(wait)
 
     def _do(self, work: Callable[[], None], outcome: Future[None]) -> None:
         try:

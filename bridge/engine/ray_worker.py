@@ -116,7 +116,12 @@ class Worker:
         self._device = device = choose(equipment.device, equipment.threads)
         engines = engines_for(equipment.engine, equipment.device, device)
         self._selection = Selection(self._depot, device, engines, equipment.folder / "engines.json")
-        self._engine = Engine(self._selection.open, device, reference=self._selection.reference)
+        self._engine = Engine(
+            self._selection.open,
+            device,
+            reference=self._selection.reference,
+            unload_after=equipment.unload_after,
+        )
         # One more, so that a checkpoint can be brought while all calls compute.
         self._threads = ThreadPoolExecutor(concurrency + 1, thread_name_prefix="call")
 

@@ -44,12 +44,14 @@ class Equipment:
     Attributes:
         folder: the node's own; checkpoints and engine trials lie there.
         device, engine, threads: as in the settings.
+        unload_after: seconds without work after which networks are let go of; None: never.
     """
 
     folder: Path
     device: str = "auto"
     engine: str = "auto"
     threads: int = 0
+    unload_after: float | None = None
 
     def written(self) -> str:
         """For an environment variable."""

@@ -114,6 +114,8 @@ class Capabilities(Answer):
     device: str | None
     engines: dict[str, str]
     """What runs each checkpoint that was used since the start."""
+    resident: tuple[str, ...] = ()
+    """Checkpoints whose networks are loaded now; any other is loaded by the first face that wants it."""
     checkpoints: tuple[CheckpointState, ...]
     presets: tuple[Preset, ...]
     modes: tuple[str, ...]

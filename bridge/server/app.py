@@ -207,7 +207,9 @@ def open_parts(settings: Settings, places: Places) -> Parts:
     device = choose(settings.device, settings.threads)
     engines = engines_for(settings.engine, settings.device, device)
     selection = Selection(library, device, engines, places.engines_file)
-    engine = Engine(selection.open, device, reference=selection.reference)
+    engine = Engine(
+        selection.open, device, reference=selection.reference, unload_after=settings.unload_seconds
+    )
     return Parts(
         _tools(settings, detector, engine, library),
         library,
@@ -215,6 +217,7 @@ def open_parts(settings: Settings, places: Places) -> Parts:
         selection.chosen.copy,
         self_test=lambda: engine.warm_up(library.pick(AUTO, TYPICAL_FACE).name),
         close=engine.close,
+        resident=engine.resident,
     )
 
 
@@ -246,6 +249,7 @@ def _open_pool(settings: Settings, places: Places, detector: Detector, library: 
         pool.engines,
         self_test=lambda: pool.warm_up(first),
         close=pool.close,
+        resident=pool.resident,
         problem=lambda: pool.problem,
         pool=pool,
     )

@@ -31,6 +31,7 @@ class Parts:
         engines: tells which engine runs each checkpoint that was opened so far.
         self_test: raises what is wrong; takes seconds.
         close: ends the engine's thread and frees the device.
+        resident: names of the networks that are loaded now.
         problem: what keeps pictures from being taken just now, though everything is open and tested.
         pool: the studio's workers; None where this computer computes itself.
     """
@@ -41,6 +42,7 @@ class Parts:
     engines: Callable[[], dict[str, str]]
     self_test: Callable[[], None]
     close: Callable[[], None]
+    resident: Callable[[], list[str]] = list
     problem: Callable[[], BridgeError | None] = lambda: None
     pool: Pool | None = None
 

@@ -111,6 +111,7 @@ async def capabilities(request: web.Request) -> web.StreamResponse:
             protocol=PROTOCOL,
             device=parts.device if parts else None,
             engines=parts.engines() if parts else {},
+            resident=tuple(parts.resident()) if parts else (),
             checkpoints=known,
             presets=await asyncio.to_thread(request.app[PRESETS].all),
             modes=tuple(Mode),
@@ -174,6 +175,8 @@ def _gauge(app: web.Application) -> None:
                 metrics.client_queue.labels(client, state).set(items)
         metrics.output_bytes.set(app[RETENTION].output_bytes())
     parts = app[READINESS].parts_if_open
+    if parts is not None:
+        metrics.resident.set(len(parts.resident()))
     if parts is not None and parts.pool is not None:
         told = [state.healthy for state in parts.pool.workers]
         metrics.workers.labels("healthy").set(sum(told))

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import itertools
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -426,3 +428,42 @@ def test_memory_goes_back_after_loading_when_idle_and_before_the_pass_that_follo
         happened.clear()
         engine.restore("a", some_crops(1))
         assert happened[:2] == ["given back", "pass"]
+
+
+def test_after_long_idleness_the_networks_go_and_come_back_on_demand() -> None:
+    opened: list[weakref.ref[FakeNetwork]] = []
+
+    def open_network(name: str) -> FakeNetwork:
+        network = FakeNetwork()
+        opened.append(weakref.ref(network))
+        return network
+
+    hours = itertools.count(step=3600)  # a clock on which each look takes an hour
+    with Engine(open_network, GPU, window=0.0, unload_after=600, clock=lambda: next(hours)) as engine:
+        for times in (1, 2):
+            np.testing.assert_allclose(engine.restore("a", some_crops(3)), halved(some_crops(3)), atol=1e-6)
+            wait_until(lambda: engine.resident() == [])
+            assert len(opened) == times
+            assert opened[-1]() is None  # nothing keeps its memory
+        engine.warm_up("a")
+        wait_until(lambda: engine.resident() == [])
+
+
+def test_without_a_limit_networks_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    happened: list[str] = []
+    days = itertools.count(step=86_400)
+    monkeypatch.setattr(type(GPU), "give_back_memory", lambda device: happened.append("given back"))
+    network = FakeNetwork(on_pass=lambda _: happened.append("pass"))
+    with Engine(lambda name: network, GPU, window=0.0, clock=lambda: next(days)) as engine:
+        engine.restore("a", some_crops(1))
+        wait_until(lambda: happened[-1] == "given back")
+        assert engine.resident() == ["a"]
+
+
+def test_the_pixels_of_the_last_request_are_not_kept() -> None:
+    crops = some_crops(1)
+    kept = weakref.ref(crops)
+    with Engine(lambda name: FakeNetwork(), CPU) as engine:
+        engine.restore("a", crops)
+        del crops
+        wait_until(lambda: kept() is None)

@@ -107,5 +107,5 @@ async def test_cancelling_a_call_stops_its_work(worker: Worker, monkeypatch: pyt
 
 
 def test_equipment_survives_the_environment() -> None:
-    equipment = Equipment(Path("/a b"), "cuda:1", "torch", 4)
+    equipment = Equipment(Path("/a b"), "cuda:1", "torch", 4, 600.0)
     assert Equipment.read(equipment.written()) == equipment

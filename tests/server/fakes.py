@@ -98,6 +98,7 @@ class FakeParts:
     hold: threading.Event = field(default_factory=threading.Event)
     self_test_failure: Exception | None = None
     closed: bool = False
+    resident: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.hold.set()
@@ -113,7 +114,15 @@ class FakeParts:
             min_score=settings.min_score,
             max_megapixels=settings.max_megapixels,
         )
-        return Parts(tools, self.checkpoints, "a fake device", dict, self._self_test, self._close)
+        return Parts(
+            tools,
+            self.checkpoints,
+            "a fake device",
+            dict,
+            self._self_test,
+            self._close,
+            resident=lambda: self.resident,
+        )
 
     def _self_test(self) -> None:
         if self.self_test_failure is not None:

@@ -81,3 +81,11 @@ async def test_parts_are_closed_at_the_end(start: Start) -> None:
     await bridge.app.shutdown()
     await bridge.app.cleanup()
     assert bridge.fakes.closed
+
+
+async def test_loaded_networks_are_told_and_their_absence_is_no_reason(bridge: Bridge) -> None:
+    for loaded in (["a", "b"], []):
+        bridge.fakes.resident = loaded
+        assert (await bridge("GET", "/v1/capabilities")).json["resident"] == loaded
+        assert f"gpen_resident_networks {len(loaded)}.0" in (await bridge("GET", "/metrics")).body.decode()
+        assert (await bridge("GET", "/v1/ready")).json == {"ready": True, "reasons": []}
