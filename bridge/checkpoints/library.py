@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from bridge.checkpoints import manifest
 from bridge.checkpoints.download import Progress, Wanted, fetch
+from bridge.checkpoints.export import Exported, export
 from bridge.checkpoints.intake import name_from, own_entry, published_as, safe_form
 from bridge.checkpoints.manifest import Entry
 from bridge.checkpoints.trust import Record, Stamp, Trust, TrustFile
@@ -282,6 +283,24 @@ class Checkpoints:
             return checkpoint.convert(source, destination, {"source_sha256": Stamp.of(source).sha256})
         except OSError as error:
             raise OutputError(f"{destination} cannot be written: {error}.") from error
+
+    def export(self, source: Path, destination: Path) -> Exported:
+        """Write a checkpoint as an ONNX file for other programs, anywhere; nothing is installed.
+
+        What the network takes and gives is as the manifest says of that file's bytes; of bytes that nobody
+        knows, as with the official GPEN-BFR.
+
+        Raises:
+            See `export.export`; then nothing is written.
+        """
+        from bridge.network.form import TensorForm
+
+        stamp, trust = Stamp.of(source), self._trust.read()
+        stored = {name: record.stored.sha256 for name, record in trust.records.items()}
+        for entry in self._known(trust).values():
+            if stamp.sha256 in (entry.sha256, stored.get(entry.name)):
+                return export(source, TensorForm(entry.input, entry.output), destination, stamp.sha256)
+        return export(source, TensorForm(), destination, stamp.sha256)
 
     # --- what is known and here ----------------------------------------------------------
 

@@ -103,18 +103,31 @@ def verify(
 
 
 @app.command()
-def convert(source: Existing, destination: Path, as_json: AsJson = False) -> None:
-    """Rewrite a checkpoint as safetensors, anywhere; nothing is installed."""
+def convert(
+    source: Annotated[str, typer.Argument(help="A checkpoint file, or the name of an installed one.")],
+    destination: Annotated[Path, typer.Argument(help="Ending in .onnx for ONNX; else safetensors.")],
+    as_json: AsJson = False,
+) -> None:
+    """Rewrite a checkpoint as safetensors or ONNX, anywhere; nothing is installed."""
     from bridge.errors import OutputError
 
     with reported(as_json):
         if destination.exists():
             raise OutputError(f"{destination} exists already.", hint="Choose another name.")
-        _library().convert(source, destination)
-        if as_json:
-            print_json({"source": str(source), "destination": str(destination)})
+        library = _library()
+        path = Path(source) if Path(source).is_file() else library.stored(source)[1]
+        told: dict[str, object] = {"source": str(path), "destination": str(destination)}
+        seen = ""
+        if destination.suffix.lower() == ".onnx":
+            exported = library.export(path, destination)
+            told |= {"side": exported.side, "difference": exported.difference}
+            seen = f" It differs from torch by {exported.difference:.1e} at most."
         else:
-            people.print(f"{destination} is written.", markup=False)
+            library.convert(path, destination)
+        if as_json:
+            print_json(told)
+        else:
+            people.print(f"{destination} is written.{seen}", markup=False)
 
 
 def _library() -> Checkpoints:

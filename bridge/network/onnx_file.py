@@ -5,6 +5,7 @@ Imports `onnx` only when a graph is written: it is an optional extra.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from bridge.errors import ExtraMissing
+from bridge.network.form import TensorForm
 from bridge.network.gpen import GPEN
 from bridge.network.graph import write
 from bridge.network.inference import InferenceNetwork
@@ -20,10 +22,20 @@ from bridge.network.layers import SLOPE
 OPSET = 17
 IR_VERSION = 8  # what ONNX Runtime has read since 1.12
 INPUT, OUTPUT, BATCH = "input", "output", "batch"
+LAYOUT = "batch x RGB x height x width, float32, sRGB-encoded, -1 to 1"
 
 
-def onnx_bytes(network: GPEN) -> bytes:
+def onnx_bytes(
+    network: GPEN, form: TensorForm | None = None, about: Mapping[str, str] | None = None
+) -> bytes:
     """The network as a file: one input and one output, N x 3 x size x size float32, any N.
+
+    Equal arguments give equal bytes.
+
+    Args:
+        form: put around the network, so that the file takes and gives the picture in [-1, 1] whatever the
+            network does; None: the network as it is.
+        about: kept in the file beside the description of input and output.
 
     Raises:
         ExtraMissing: the package `onnx` is not installed.
@@ -31,15 +43,16 @@ def onnx_bytes(network: GPEN) -> bytes:
     require_onnx()
     from onnx import TensorProto, helper
 
-    writer = _Writer()
+    form = form or TensorForm()
+    writer = _Writer(form)
     with torch.no_grad():
         source, answer = write(InferenceNetwork(network), writer)
-    writer.node("Identity", [answer], OUTPUT)
+    writer.node("Identity", [writer.decoded(answer, source)], OUTPUT)
     shape: list[str | int | None] = [BATCH, 3, network.size, network.size]
     graph = helper.make_graph(
         writer.nodes,
         "GPEN",
-        [helper.make_tensor_value_info(source, TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape)],
         writer.weights,
     )
@@ -47,7 +60,8 @@ def onnx_bytes(network: GPEN) -> bytes:
     model = helper.make_model(
         graph, producer_name="gpen-enhance", opset_imports=imports, ir_version=IR_VERSION
     )
-    data: bytes = model.SerializeToString()
+    helper.set_model_props(model, {INPUT: LAYOUT, OUTPUT: f"{LAYOUT}, not clipped", **(about or {})})
+    data: bytes = model.SerializeToString(deterministic=True)
     return data
 
 
@@ -62,7 +76,8 @@ def require_onnx() -> None:
 class _Writer:
     """The `GraphWriter` of ONNX."""
 
-    def __init__(self) -> None:
+    def __init__(self, form: TensorForm) -> None:
+        self._form = form
         self.nodes: list[Any] = []
         self.weights: list[Any] = []
 
@@ -74,8 +89,13 @@ class _Writer:
         self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
         return output
 
+    def decoded(self, answer: str, encoded: str) -> str:
+        """`TensorForm.decode`."""
+        picture = self.add(answer, encoded) if self._form.output == "residual" else answer
+        return self._affine(picture, 2.0, -1.0) if self._form.input == "unit" else picture
+
     def picture(self, channels: int, side: int) -> str:
-        return INPUT
+        return self._affine(INPUT, 0.5, 0.5) if self._form.input == "unit" else INPUT
 
     def constant(self, value: Tensor) -> str:
         return self._stored(value)
@@ -127,6 +147,10 @@ class _Writer:
 
     def concatenate(self, x: str, y: str) -> str:
         return self.node("Concat", [x, y], axis=1)
+
+    def _affine(self, x: str, factor: float, offset: float) -> str:
+        scaled = self.node("Mul", [x, self._stored(torch.tensor(factor))])
+        return self.node("Add", [scaled, self._stored(torch.tensor(offset))])
 
     def _activated(self, x: str) -> str:
         return self.node("LeakyRelu", [x], alpha=SLOPE)

@@ -82,6 +82,19 @@ def test_weights_convert_installs_nothing_and_overwrites_nothing(
     )
 
 
+def test_weights_convert_writes_onnx_also_of_an_installed_one(
+    type_: Type, tiny: Path, installed: None, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    said = type_("weights", "convert", "tiny", tmp_path / "by-name.onnx", "--json").json
+    assert said["side"] == 16
+    assert said["difference"] < 1e-4
+    assert "differs from torch by" in type_("weights", "convert", tiny, tmp_path / "by-file.ONNX").out
+    assert all((tmp_path / name).stat().st_size > 0 for name in ("by-name.onnx", "by-file.ONNX"))
+    missing = type_("weights", "convert", "nothing", tmp_path / "other.onnx", "--json")
+    assert (missing.status, missing.json["error"]["code"]) == (1, "checkpoint_unknown")
+
+
 def test_weights_pull_asks_before_it_fetches(type_: Type) -> None:
     said = type_("weights", "pull", "gpen-bfr-512", "--json")
     assert (said.status, said.json["error"]["code"]) == (1, "licence_not_accepted")

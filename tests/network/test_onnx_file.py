@@ -14,9 +14,12 @@ from bridge.errors import DeviceUnavailable, ExtraMissing
 from bridge.network import checkpoint, plain
 from bridge.network import onnx as door
 from bridge.network.architecture import Architecture
+from bridge.network.form import TensorForm
 from bridge.network.gpen import GPEN
+from bridge.network.inference import fold
 from bridge.network.onnx import COREML, CPU, CUDA, DIRECTML, TENSORRT, OnnxGraph, require
 from bridge.network.onnx_file import onnx_bytes
+from bridge.network.opened import Network
 from tests.network.conftest import MakeNetwork, pictures
 
 onnx = pytest.importorskip("onnx")
@@ -40,6 +43,28 @@ def test_it_takes_any_number_of_pictures_at_once(make_network: MakeNetwork) -> N
     with torch.no_grad():
         exact = plain.restore(network.double(), x.double())
     torch.testing.assert_close(together.double(), exact, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("output", ["absolute", "residual"])
+@pytest.mark.parametrize("value_range", ["signed", "unit"])
+def test_with_a_form_the_file_gives_the_picture_whatever_the_network_does(
+    value_range: Any, output: Any, tiny: GPEN
+) -> None:
+    form = TensorForm(value_range, output)
+    x = pictures(tiny.size, batch=2)
+    model = onnx_bytes(tiny, form)
+    onnx.checker.check_model(onnx.load_model_from_string(model), full_check=True)
+    expected = Network(fold(tiny), form)(x)
+    torch.testing.assert_close(OnnxGraph(model)(x), expected, atol=1e-4, rtol=0)
+
+
+def test_the_file_describes_itself_and_is_the_same_each_time(tiny: GPEN) -> None:
+    model = onnx_bytes(tiny, about={"source_sha256": "ab"})
+    assert model == onnx_bytes(tiny, about={"source_sha256": "ab"})
+    told = {prop.key: prop.value for prop in onnx.load_model_from_string(model).metadata_props}
+    assert told["source_sha256"] == "ab"
+    assert "RGB" in told["input"]
+    assert "-1 to 1" in told["output"]
 
 
 @pytest.mark.slow
