@@ -230,6 +230,8 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=Plan.batch)
     parser.add_argument("--patch", type=int, help="side of patches to train on; without: whole faces")
     parser.add_argument("--rate", type=float, default=Plan.rate)
+    parser.add_argument("--gradient", type=float, default=Plan.gradient, help="weight of the loss of slopes")
+    parser.add_argument("--frequency", type=float, default=Plan.frequency, help="weight of the spectrum's")
     parser.add_argument("--channels", type=int, nargs="+", default=list(Plan.channels))
     parser.add_argument("--seed", type=int, default=Plan.seed)
     parser.add_argument("--save-every", type=int, default=100)
@@ -249,6 +251,8 @@ def main() -> None:
             batch=asked.batch,
             patch=asked.patch,
             rate=asked.rate,
+            gradient=asked.gradient,
+            frequency=asked.frequency,
             seed=asked.seed,
         )
         run = Run(plan, torch.device(device.name), asked.init)
