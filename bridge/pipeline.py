@@ -298,7 +298,7 @@ def _patch(
     if channels == 3 and _is_gray(crop.pixels):
         # Gray stored as RGB: colour conversion may not tint it, not even by a rounding.
         difference = np.repeat(difference.mean(axis=2, keepdims=True), 3, axis=2)
-    return Patch(difference, feather_mask(crop.landmarks, crop.side), crop.transform, weight).trimmed()
+    return Patch(difference, feather_mask(crop.landmarks, crop.side), crop.transform, weight).compact()
 
 
 def _is_gray(pixels: FloatPixels) -> bool:

@@ -10,6 +10,7 @@ import ctypes
 import os
 import platform
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +20,13 @@ from bridge.errors import DeviceUnavailable
 
 BYTES_PER_PIXEL = 3 * 1024
 """Memory of one pass per pixel of a crop: at full size a few feature maps of 64 to 128 float32
-channels live at once (measured 2.8 kB for the 512 network in its plain form on a CPU)."""
+channels live at once (measured 2.8 kB for the 512 network in its plain form on a CPU). For devices on
+which it cannot be measured."""
 MOST_CROPS = 16
 """Beyond this a larger pass is no faster for each crop, only later for whoever waits for it."""
+
+COMMON_POOL = (0, 0)
+"""Of torch's allocator on CUDA: whatever is not part of a recorded pass."""
 
 # mallopt parameters, <malloc.h> of glibc.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
@@ -68,26 +73,40 @@ class Device:
         """As it is now."""
         if self.name.startswith("cuda"):
             free, total = torch.cuda.mem_get_info(self.name)
-            # What torch's allocator holds without using it is free to us.
-            idle = torch.cuda.memory_reserved(self.name) - torch.cuda.memory_allocated(self.name)
-            return Memory(total, free + idle)
+            return Memory(total, free + _idle(self.name))
         if self.name == "mps":
             total = torch.mps.recommended_max_memory()
             return Memory(total, total - torch.mps.driver_allocated_memory())
         return _main_memory()
 
-    def batch_limit(self, side: int) -> int:
-        """How many crops of `side` pixels one pass may hold.
+    @property
+    def counts_memory(self) -> bool:
+        """Whether torch tells here how much memory some work took."""
+        return self.name.startswith("cuda")
+
+    def most_held(self, work: Callable[[], object]) -> int:
+        """Run some work where `counts_memory`; the most bytes that tensors took beyond those before."""
+        torch.cuda.reset_peak_memory_stats(self.name)
+        before = torch.cuda.memory_allocated(self.name)
+        work()
+        return torch.cuda.max_memory_allocated(self.name) - before
+
+    def batch_limit(self, side: int, crop_bytes: int | None = None) -> int:
+        """How many crops one pass may hold.
 
         One on a CPU: more is no faster there (immich-app/immich#4590), and a pass of one is what
         makes a result independent of its company.
+
+        Args:
+            side: of the crops, in pixels.
+            crop_bytes: what one takes in a pass, as measured; None: estimated from the side.
         """
         if self.is_cpu:
             return 1
         free = self.memory.free
         if free is None:
             return 1
-        return max(1, min(MOST_CROPS, free // 2 // (side * side * BYTES_PER_PIXEL)))
+        return max(1, min(MOST_CROPS, free // 2 // (crop_bytes or side * side * BYTES_PER_PIXEL)))
 
     def settle_in(self) -> None:
         """Set up the calling thread, and the process, for passes on this device."""
@@ -161,6 +180,20 @@ def keep_large_buffers() -> None:
         libc.mallopt(_M_ARENA_MAX, 1)
         libc.mallopt(_M_MMAP_THRESHOLD, 2**30)
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def _idle(name: str) -> int:
+    """Bytes that torch's allocator keeps on a CUDA device without using them: they are free to us.
+
+    But not those of recorded passes (CUDA graphs): their pools are their own as long as they exist.
+    """
+    index = torch.device(name).index or 0
+    segments = torch.cuda.memory_snapshot()  # type: ignore[no-untyped-call]  # torch has no types for it
+    return sum(
+        int(segment["total_size"] - segment["allocated_size"])
+        for segment in segments
+        if segment["device"] == index and tuple(segment["segment_pool_id"]) == COMMON_POOL
+    )
 
 
 def _glibc() -> ctypes.CDLL | None:

@@ -295,17 +295,22 @@ class Engine:
             del occupied[oldest]
             self._drop([oldest])
         try:
-            runner = Runner(network, self.device)
+            runner, crop_bytes = self._settled(network)
         except Exception as error:
             if not (is_out_of_memory(error) and occupied):
                 raise
             self._drop(list(occupied))
-            runner = Runner(network, self.device)
+            runner, crop_bytes = self._settled(network)
         self._give_back_memory()  # opening held the weights in several forms at once
         with self._changed:
             self._runners[checkpoint] = runner
-            self._batcher.set_limit(checkpoint, self.device.batch_limit(runner.side))
+            self._batcher.set_limit(checkpoint, self.device.batch_limit(runner.side, crop_bytes))
         return runner
+
+    def _settled(self, network: OpenedNetwork) -> tuple[Runner, int | None]:
+        """The network on the device, and what a crop takes there."""
+        runner = Runner(network, self.device)
+        return runner, runner.crop_bytes()
 
     def _drop(self, checkpoints: list[str]) -> None:
         with self._changed:

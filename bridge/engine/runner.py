@@ -47,7 +47,7 @@ class Runner:
     def __init__(self, network: OpenedNetwork, device: Device) -> None:
         network.to(device.name)
         self._network = network
-        self._device = device.name
+        self._device = device
 
     @property
     def side(self) -> int:
@@ -58,6 +58,19 @@ class Runner:
     def bytes(self) -> int:
         """Memory that it occupies between passes."""
         return self._network.bytes
+
+    def crop_bytes(self) -> int | None:
+        """Memory of the device that a crop takes in a pass, measured on one; None where nobody can tell.
+
+        Raises:
+            torch.OutOfMemoryError, RuntimeError: as `run`.
+        """
+        if not self._device.counts_memory:
+            return None
+        crop = np.zeros((1, self.side, self.side, 3), np.float32)
+        most = self._device.most_held(lambda: self.run(crop))
+        # Networks that bring an allocator of their own show torch no more than what goes in and out.
+        return most if most > 4 * crop.nbytes else None
 
     def run(self, crops: Crops) -> Crops:
         """One pass over N crops of this side.
@@ -74,7 +87,7 @@ class Runner:
         """
         signed = np.ascontiguousarray(crops.transpose(0, 3, 1, 2)) * np.float32(2) - np.float32(1)
         with torch.inference_mode():
-            output = self._network(torch.from_numpy(signed).to(self._device)).to("cpu", torch.float32)
+            output = self._network(torch.from_numpy(signed).to(self._device.name)).to("cpu", torch.float32)
         if output.shape != signed.shape:
             raise EngineError(f"The network gave {tuple(output.shape)} for {signed.shape}.")
         return np.ascontiguousarray(output.numpy().transpose(0, 2, 3, 1)) * np.float32(0.5) + np.float32(0.5)

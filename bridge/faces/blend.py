@@ -46,16 +46,47 @@ class Patch:
     transform: SimilarityTransform
     weight: float = 1.0
 
-    def trimmed(self) -> Patch:
-        """Without what its mask never shows: a third of a crop, which is all that has to be kept."""
+    def compact(self) -> Patch:
+        """Only what has to be kept: what its mask shows, a third of a crop, and no finer than the photo.
+
+        So the faces of a crowd together take no more memory than the photo has room for faces.
+        """
         rows, columns = np.flatnonzero(self.mask.any(axis=1)), np.flatnonzero(self.mask.any(axis=0))
         if not rows.size:
             return self
         top, left = max(int(rows[0]) - RIM, 0), max(int(columns[0]) - RIM, 0)
         part = np.s_[top : int(rows[-1]) + 1 + RIM, left : int(columns[-1]) + 1 + RIM]
         matrix = self.transform.matrix - np.array([[0, 0, left], [0, 0, top]])
-        return Patch(
+        shown = Patch(
             self.residual[part].copy(), self.mask[part].copy(), SimilarityTransform(matrix), self.weight
+        )
+        return shown.at_scale() if self.transform.scale > 1 else shown
+
+    def at_scale(self) -> Patch:
+        """The patch with its pixels as large as the photo's; itself where they are, to within one in all.
+
+        Enlarging by a warp alone would round positions to 1/32 of a crop pixel, which shows as
+        steps in a face several times the network's size; shrinking by it would skip pixels.
+        """
+        sides = np.array(self.mask.shape[::-1])
+        factor = np.clip(1 / self.transform.scale, 2 / sides.min(), LARGEST_PREPARED / sides.max())
+        if abs(factor - 1) * sides.max() < 1:
+            return self
+        wanted = np.maximum(np.rint(sides * factor), 2).astype(int)
+        size = int(wanted[0]), int(wanted[1])
+        enlarged = factor > 1
+        residual = cv2.resize(
+            self.residual, size, interpolation=cv2.INTER_CUBIC if enlarged else cv2.INTER_AREA
+        )
+        mask = cv2.resize(self.mask, size, interpolation=cv2.INTER_LINEAR if enlarged else cv2.INTER_AREA)
+        stretch = (wanted / sides)[:, None]  # whole pixels: not quite the same factor on both axes
+        matrix = self.transform.matrix * stretch
+        matrix[:, 2:] += 0.5 * stretch - 0.5
+        return Patch(
+            np.asarray(residual, np.float32).reshape(size[1], size[0], self.residual.shape[2]),
+            np.asarray(mask, np.float32),
+            SimilarityTransform(matrix),
+            self.weight,
         )
 
 
@@ -150,31 +181,9 @@ def _in_place(patches: Sequence[Patch], colour: Pixels) -> list[_Placed]:
 
 
 def _place(patch: Patch, shape: tuple[int, ...]) -> _Placed:
-    """Bring residual and mask to the photo's scale first, so that the warp only turns them.
-
-    Enlarging by a warp alone would round positions to 1/32 of a crop pixel, which shows as
-    steps in a face several times the network's size; shrinking by it would skip pixels.
-    """
-    sides = np.array(patch.mask.shape[::-1])
-    factor = np.clip(1 / patch.transform.scale, 2 / sides.min(), LARGEST_PREPARED / sides.max())
-    wanted = np.maximum(np.rint(sides * factor), 2).astype(int)
-    size = int(wanted[0]), int(wanted[1])
-    residual = cv2.resize(
-        patch.residual, size, interpolation=cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA
-    )
-    smooth = cv2.resize(patch.mask, size, interpolation=cv2.INTER_LINEAR if factor > 1 else cv2.INTER_AREA)
-    mask = np.asarray(smooth, np.float32)
-    stretch = (wanted / sides)[:, None]  # whole pixels: not quite the same factor on both axes
-    matrix = patch.transform.matrix * stretch
-    matrix[:, 2:] += 0.5 * stretch - 0.5
-    to_crop = SimilarityTransform(matrix)
-    return _Placed(
-        np.asarray(residual, np.float32).reshape(*mask.shape, patch.residual.shape[2]),
-        mask,
-        to_crop,
-        patch.weight,
-        _rect(mask, to_crop, shape),
-    )
+    ready = patch.at_scale()  # so that the warp only turns and shifts it
+    rect = _rect(ready.mask, ready.transform, shape)
+    return _Placed(ready.residual, ready.mask, ready.transform, ready.weight, rect)
 
 
 def _rect(mask: Mask, to_crop: SimilarityTransform, shape: tuple[int, ...]) -> Rect:

@@ -67,6 +67,8 @@ class OnnxGraph:
             )
         self._input = inputs[0].name
         self.size = _size(self._name, inputs[0])
+        # Most exports fix the batch at one; TensorRT, DirectML and CoreML build anew for each size of it.
+        self._together = provider is None and not isinstance(inputs[0].shape[0], int)
 
     def settle(self, device: torch.device | str) -> None:
         """Run there from now on; a provider that was named runs where it can, whatever the device."""
@@ -88,11 +90,9 @@ class OnnxGraph:
             raise DeviceUnavailable(f"{self._provider} does not run here; the log of ONNX Runtime says why.")
 
     def __call__(self, x: Tensor) -> Tensor:
-        """N x 3 x size x size float32, RGB -> the same layout, on the device of `x`.
-
-        One picture at a time, because most exports fix the batch at one.
-        """
-        answers = [self._session.run(None, {self._input: one.cpu().numpy()})[0] for one in torch.split(x, 1)]
+        """N x 3 x size x size float32, RGB -> the same layout, on the device of `x`."""
+        parts = torch.split(x.cpu(), len(x) if self._together else 1)
+        answers = [self._session.run(None, {self._input: part.numpy()})[0] for part in parts]
         return torch.cat([torch.from_numpy(answer) for answer in answers]).to(x.device)
 
     def _providers(self, device: torch.device) -> list[str | tuple[str, dict[str, Any]]]:

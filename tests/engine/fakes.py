@@ -31,8 +31,26 @@ class RoomyGpu(Device):
     def memory(self) -> Memory:
         return Memory(total=8 * 1024**3, free=6 * 1024**3)
 
-    def batch_limit(self, side: int) -> int:
+    def batch_limit(self, side: int, crop_bytes: int | None = None) -> int:
         return self.MOST
+
+
+@dataclass(frozen=True)
+class CountingGpu(RoomyGpu):
+    """Tells how much memory some work took: `TAKES`; holds as many crops as that leaves room for."""
+
+    TAKES = 2 * 1024**3
+
+    @property
+    def counts_memory(self) -> bool:
+        return True
+
+    def most_held(self, work: Callable[[], object]) -> int:
+        work()
+        return self.TAKES
+
+    def batch_limit(self, side: int, crop_bytes: int | None = None) -> int:
+        return self.MOST if crop_bytes is None else (self.memory.free or 0) // crop_bytes
 
 
 GPU = RoomyGpu("cpu", "a test's GPU", threads=1)

@@ -18,13 +18,19 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two CUDA devices of 8 GiB: 2 free, and 1 of what torch reserves is unused."""
+    """Two CUDA devices of 8 GiB: 2 free, and 1 of what torch reserves for anything on the first is unused."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"GPU number {index}")
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda name: (2 * GIB, 8 * GIB))
-    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda name: 3 * GIB)
-    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda name: 2 * GIB)
+    monkeypatch.setattr(
+        torch.cuda,
+        "memory_snapshot",
+        lambda: [
+            {"device": index, "segment_pool_id": pool, "total_size": 2 * GIB, "allocated_size": used * GIB}
+            for index, pool, used in ((0, (0, 0), 1), (0, (0, 0), 2), (0, (0, 1), 0), (1, (0, 0), 2))
+        ],
+    )
 
 
 @pytest.fixture
@@ -47,6 +53,7 @@ def test_auto_prefers_cuda() -> None:
     assert (chosen.name, chosen.title, chosen.is_cpu) == ("cuda:0", "GPU number 0", False)
     assert chosen.memory == Memory(total=8 * GIB, free=3 * GIB)
     assert choose("cuda:1").title == "GPU number 1"
+    assert choose("cuda:1").memory == Memory(total=8 * GIB, free=2 * GIB)
 
 
 @pytest.mark.usefixtures("two_gpus")
@@ -102,6 +109,21 @@ def test_the_size_of_a_pass_follows_the_free_memory(
     gpu = Device("cuda:0", "a GPU", 1)
     assert tuple(gpu.batch_limit(side) for side in (128, 512, 2048)) == limits
     assert Device("cpu", "a processor", 1).batch_limit(128) == 1
+
+
+def test_what_a_crop_takes_is_measured_where_torch_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = {"now": 5 * GIB, "most": 7 * GIB}
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda name: held["now"])
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda name: held["most"])
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda name: held.update(most=held["now"]))
+    gpu = Device("cuda:0", "a GPU", 1)
+    assert gpu.counts_memory
+    assert not Device("mps", "a Mac", 1).counts_memory
+    taken = gpu.most_held(lambda: held.update(most=6 * GIB))
+    assert taken == GIB
+    monkeypatch.setattr(Device, "memory", Memory(16 * GIB, 8 * GIB))
+    assert gpu.batch_limit(512, taken) == 4
+    assert gpu.batch_limit(512) == 5
 
 
 @pytest.mark.parametrize(

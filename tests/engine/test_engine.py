@@ -21,7 +21,17 @@ from bridge.errors import (
     InvalidRequest,
     SelfTestFailed,
 )
-from tests.engine.fakes import CPU, GPU, FakeNetwork, Gate, halved, in_background, some_crops, wait_until
+from tests.engine.fakes import (
+    CPU,
+    GPU,
+    CountingGpu,
+    FakeNetwork,
+    Gate,
+    halved,
+    in_background,
+    some_crops,
+    wait_until,
+)
 
 
 def test_crops_come_back_restored_and_are_not_touched() -> None:
@@ -60,6 +70,18 @@ def test_a_cpu_passes_one_crop_at_a_time_and_a_gpu_up_to_its_limit() -> None:
             restored = engine.restore("a", some_crops(17))
         assert network.passes == passes
         np.testing.assert_allclose(restored, halved(some_crops(17)), atol=1e-6)
+
+
+@pytest.mark.parametrize(("takes", "passes"), [(2 * 1024**3, [1, 1, 3, 3]), (4000, [1, 1, 6])])
+def test_a_pass_is_as_large_as_one_crop_was_measured_to_allow(
+    takes: int, passes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine with an allocator of its own shows nothing: then the estimate counts."""
+    monkeypatch.setattr(CountingGpu, "TAKES", takes)
+    network = FakeNetwork()
+    with Engine(lambda name: network, CountingGpu("cpu", "a test's GPU", 1)) as engine:
+        engine.restore("a", some_crops(7))
+    assert network.passes == passes
 
 
 def test_many_threads_get_their_own_results() -> None:

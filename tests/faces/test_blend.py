@@ -156,9 +156,19 @@ def test_what_a_mask_never_shows_is_not_needed(size: float, angle: float, dtype:
     waves = np.sin(np.arange(256, dtype=np.float32) / 24)
     residual = 0.3 * (waves[:, None, None] + waves[None, :, None]) * np.ones(3, np.float32)
     whole = Patch(residual, whole.mask, whole.transform, 0.7)
-    trimmed = whole.trimmed()
-    assert trimmed.residual.size < 0.6 * whole.residual.size
+    compact = whole.compact()
+    assert compact.residual.size < 0.6 * whole.residual.size
     photo = np.full((100, 120, 3), DTYPES[dtype] / 2, dtype)
     for paint in (blend, coverage):
-        difference = np.abs(paint(photo, [trimmed]).astype(float) - paint(photo, [whole]).astype(float))
+        difference = np.abs(paint(photo, [compact]).astype(float) - paint(photo, [whole]).astype(float))
         assert difference.max() <= 0.02 * DTYPES[dtype]
+
+
+@settings(max_examples=30)
+@given(size=st.floats(24, 200), angle=st.floats(-3.1, 3.1), side=st.sampled_from([256, 512]))
+def test_a_face_is_kept_no_finer_than_the_photo(size: float, angle: float, side: int) -> None:
+    whole = patch_at((60, 50), size, angle=angle, side=side)
+    compact = whole.compact()
+    assert max(compact.mask.shape) <= 1.1 * size + 12
+    assert compact.residual.shape == (*compact.mask.shape, 3)
+    assert compact.at_scale() is compact, "brought to scale once"

@@ -45,6 +45,14 @@ def test_it_takes_any_number_of_pictures_at_once(make_network: MakeNetwork) -> N
     torch.testing.assert_close(together.double(), exact, atol=1e-4, rtol=0)
 
 
+def test_a_file_of_single_pictures_gets_them_one_by_one(tiny: GPEN) -> None:
+    model = onnx.load_model_from_string(onnx_bytes(tiny))
+    for port in (*model.graph.input, *model.graph.output):
+        port.type.tensor_type.shape.dim[0].dim_value = 1
+    x = pictures(tiny.size, batch=3)
+    torch.testing.assert_close(OnnxGraph(model.SerializeToString())(x), fold(tiny)(x), atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize("output", ["absolute", "residual"])
 @pytest.mark.parametrize("value_range", ["signed", "unit"])
 def test_with_a_form_the_file_gives_the_picture_whatever_the_network_does(
@@ -96,6 +104,7 @@ class FakeRuntime:
 
     def __init__(self, *, works: Callable[[str], bool] = lambda provider: True) -> None:
         self.asked: list[Any] = []
+        self.passes: list[int] = []
         self._works = works
 
     def get_available_providers(self) -> list[str]:
@@ -109,6 +118,7 @@ class FakeRuntime:
             get_inputs=lambda: [port],
             get_outputs=lambda: [port],
             get_providers=lambda: [name for name in names if self._works(name)],
+            run=lambda _, inputs: self.passes.append(len(inputs["input"])) or [inputs["input"]],
         )
 
 
@@ -124,6 +134,14 @@ def test_cuda_is_used_where_the_device_is_that(runtime: FakeRuntime) -> None:
     assert runtime.asked == [CPU]
     graph.settle("cuda:1")
     assert runtime.asked == [(CUDA, {"device_id": 1}), CPU]
+
+
+def test_pictures_share_a_pass_but_where_each_number_of_them_is_built_for(runtime: FakeRuntime) -> None:
+    x = torch.rand(3, 3, 16, 16)
+    for provider, passes in ((None, [3]), (TENSORRT, [1, 1, 1]), (COREML, [1, 1, 1])):
+        runtime.passes.clear()
+        torch.testing.assert_close(OnnxGraph(b"", provider=provider)(x), x, atol=0, rtol=0)
+        assert runtime.passes == passes
 
 
 def test_tensorrt_keeps_its_engines_and_has_cuda_behind_it(runtime: FakeRuntime, tmp_path: Path) -> None:
