@@ -14,8 +14,9 @@ import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 
-from benchmarks.endtoend import report
-from benchmarks.endtoend.rows import ROWS
+from benchmarks.endtoend import growth, report, rows
+
+ROWS = {**rows.ROWS, **growth.ROWS}
 
 
 def main() -> None:
@@ -29,8 +30,10 @@ def main() -> None:
         with ProcessPoolExecutor(1, mp_context=context) as process:
             figures = process.submit(ROWS[row]).result()
         for figure in figures:
-            verdict = "" if figure.met else "  MISSED"
-            print(f"{figure.what}: {figure.value:.2f} {figure.unit}, target {figure.target:g}{verdict}")
+            target = "" if figure.target is None else f", target {figure.target:g}"
+            print(
+                f"{figure.what}: {figure.value:.2f} {figure.unit}{target}{'' if figure.met else '  MISSED'}"
+            )
             for name, value in figure.detail.items():
                 print(f"    {name}: {value:.3f}", flush=True)
         if options.write:

@@ -54,7 +54,7 @@ def page(content: Figures) -> str:
         "| what | of its target | measured | at most |",
         "|---|---|---|---|",
     ]
-    for figure in all_figures(content):
+    for figure in targeted(content):
         share = figure["value"] / figure["target"]
         shown = f"{share:.0%}" if share <= 1 else f"**{share:.0%}**"
         lines.append(
@@ -64,13 +64,21 @@ def page(content: Figures) -> str:
     lines += ["", "## Where it goes", "", "| row | part | measured |", "|---|---|---|"]
     for name, row in content["rows"].items():
         for figure in row["figures"]:
-            lines += [f"| {name} | {part} | {_number(value)} |" for part, value in figure["detail"].items()]
+            if figure["target"] is not None:
+                lines += [
+                    f"| {name} | {part} | {_number(value)} |" for part, value in figure["detail"].items()
+                ]
+    lines += ["", "## How it grows", "", "| what | measured | with |", "|---|---|---|"]
+    for figure in all_figures(content):
+        if figure["target"] is None:
+            parts = "; ".join(f"{part} {_number(value)}" for part, value in figure["detail"].items())
+            lines.append(f"| {figure['what']} | {_number(figure['value'])} {figure['unit']} | {parts} |")
     return "\n".join(lines) + "\n"
 
 
 def chart(content: Figures) -> str:
-    """An SVG of bars: each figure as a share of its target, which is a line."""
-    figures = all_figures(content)
+    """An SVG of bars: each figure that has a target as a share of its target, which is a line."""
+    figures = targeted(content)
     height = STEP * len(figures) + 30
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" '
@@ -93,6 +101,11 @@ def chart(content: Figures) -> str:
 def all_figures(content: Figures) -> list[Figures]:
     """Of every row, in order."""
     return [figure for row in content["rows"].values() for figure in row["figures"]]
+
+
+def targeted(content: Figures) -> list[Figures]:
+    """Those that have a target."""
+    return [figure for figure in all_figures(content) if figure["target"] is not None]
 
 
 def _number(value: float) -> str:

@@ -52,26 +52,26 @@ MEBIBYTE = 2**20
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured figure beside its target.
+    """One measured figure, and its target if it has one.
 
     Attributes:
         what: in words.
         value: as measured.
-        target: what it may be at most.
+        target: what it may be at most; None: it only tells how something grows.
         unit: s, ms, %, times or copies.
         detail: what else was measured, by name.
     """
 
     what: str
     value: float
-    target: float
+    target: float | None
     unit: str
     detail: dict[str, float] = field(default_factory=dict)
 
     @property
     def met(self) -> bool:
-        """Whether the target is met."""
-        return self.value <= self.target
+        """Whether there is no target, or it is met."""
+        return self.target is None or self.value <= self.target
 
 
 class Metered:

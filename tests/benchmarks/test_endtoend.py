@@ -34,6 +34,16 @@ def test_a_row_is_kept_told_and_drawn_and_others_stay() -> None:
     assert texts == ["one thing <fast>", "50%", "another", "150%"]
 
 
+def test_what_only_grows_has_a_place_of_its_own_and_no_bar() -> None:
+    report.keep("first", [asdict(Figure("one thing", 1.0, 2.0, "s"))])
+    report.keep("growth", [asdict(Figure("12 MP", 3.5, None, "times", {"CPU s": 0.5, "found": 1}))])
+    before, _, grows = report.TOLD.read_text().partition("## How it grows")
+    assert "12 MP" not in before
+    assert "| 12 MP | 3.5 times | CPU s 0.5; found 1 |" in grows
+    assert "12 MP" not in report.DRAWN.read_text()
+    assert Figure("", 9.0, None, "s").met
+
+
 def test_a_target_is_met_up_to_it() -> None:
     assert Figure("", 2.0, 2.0, "s").met
     assert not Figure("", 2.01, 2.0, "s").met

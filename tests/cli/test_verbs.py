@@ -165,6 +165,20 @@ def test_bench_tries_every_engine_and_doctor_tells_what_it_found(
     assert "serves" in shown
 
 
+def test_bench_tells_where_the_time_of_a_photo_goes(type_: Type, installed: None, photos: Path) -> None:
+    told = type_("bench", "tiny", "--photo", photos / "anna.png", "--json").json
+    assert (told["photo"], told["faces"], told["checkpoints"]) == ("anna.png", 1, ["tiny"])
+    assert list(told["seconds"]) == ["decode", "detect", "denoise", "restore", "blend", "sharpen", "encode"]
+    assert all(seconds > 0 for seconds in told["seconds"].values())
+    assert told["photos_an_hour"] == pytest.approx(3600 / sum(told["seconds"].values()), rel=0.01)
+    shown = type_("bench", "tiny", "--photo", photos / "anna.png").out
+    assert "such photos an hour" in shown
+    assert "restore" in shown
+    assert type_("bench", "--photo", photos / "missing.png").status == 2
+    said = type_("bench", "tiny", "other", "--photo", photos / "anna.png", "--json")
+    assert (said.status, said.json["error"]["code"]) == (1, "invalid_request")
+
+
 def test_an_engine_that_is_not_there_is_named(
     type_: Type, installed: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
