@@ -19,7 +19,7 @@ FloatImage = NDArray[np.float32]
 
 CLEAN_SHARE = 0.1
 """Samples that are not degraded at all: what teaches restraint."""
-LIGHTNESS = 0.8
+LIGHTNESS = 0.6
 """Exponent of a uniform severity: below 1, heavily worn photos are more frequent, which teach the most."""
 SPREAD = 0.08
 """How far the kinds of loss stray from their common severity. Wider is harsher on a small network: it must
