@@ -5,7 +5,7 @@
 Each has a process of its own, so that neither allocator nor threads of one disturb another; they are
 told to take turns, a pass at a time, so that a busy machine slows all of them. `eager` is `GPEN` without
 gradients, channels last, under the allocator as it comes: what one would write without an engine.
-`eager, keep` is the same under `bridge.engine.device.keep_large_buffers`, as all engines run on glibc.
+`eager, keep` is the same under `bridge.engine.allocator.keep_large_buffers`, as all engines run on glibc.
 `sgemm` multiplies two 2048 x 2048 matrices by torch: its rate is what this machine gives at the moment.
 
 Medians of the wall clock and of the processor time. The share of the sgemm rate counts the arithmetic
@@ -71,7 +71,7 @@ def serve(form: str, size: int, threads: int, wire: Connection) -> None:
     """Child process: a pass for each word, until the wire closes."""
     import torch
 
-    from bridge.engine.device import keep_large_buffers
+    from bridge.engine.allocator import keep_large_buffers
 
     if form != EAGER:
         keep_large_buffers()

@@ -9,7 +9,7 @@ without gradients, `folded` what serves. The weights are seeded noise: they cost
 The forms take turns, so that a busy machine slows all of them; medians are printed, of the wall
 clock and of the processor time (user and system, which another program's load disturbs less).
 Everything is measured twice, each time in a fresh process: with the allocator as it comes, and with
-`bridge.engine.device.keep_large_buffers`, as the engine runs on glibc. The last line sets what serves
+`bridge.engine.allocator.keep_large_buffers`, as the engine runs on glibc. The last line sets what serves
 beside what one would have had: `folded` with the latter, `plain` with the former.
 """
 
@@ -26,7 +26,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from bridge.engine.device import choose, keep_large_buffers
+from bridge.engine.allocator import keep_large_buffers
+from bridge.engine.device import choose
 from bridge.network import plain
 from bridge.network.architecture import Architecture
 from bridge.network.gpen import GPEN

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from bridge.engine import allocator
 from bridge.errors import DeviceUnavailable
 
 BYTES_PER_PIXEL = 3 * 1024
@@ -28,8 +29,6 @@ MOST_CROPS = 16
 COMMON_POOL = (0, 0)
 """Of torch's allocator on CUDA: whatever is not part of a recorded pass."""
 
-# mallopt parameters, <malloc.h> of glibc.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _OUT_OF_MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -111,7 +110,7 @@ class Device:
     def settle_in(self) -> None:
         """Set up the calling thread, and the process, for passes on this device."""
         if self.is_cpu:
-            keep_large_buffers()
+            allocator.keep_large_buffers()
             torch.set_num_threads(self.threads)
         elif self.name.startswith("cuda"):
             torch.set_float32_matmul_precision("high")  # TF32, as cuDNN's convolutions have it already
@@ -122,8 +121,7 @@ class Device:
             torch.cuda.empty_cache()
         elif self.name == "mps":
             torch.mps.empty_cache()
-        elif (libc := _glibc()) is not None:
-            libc.malloc_trim(0)
+        allocator.give_back()  # of photos, too
 
 
 def choose(name: str = "auto", threads: int = 0) -> Device:
@@ -168,20 +166,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(word in str(error) for word in _OUT_OF_MEMORY_WORDS)
 
 
-def keep_large_buffers() -> None:
-    """Let glibc's allocator keep freed buffers instead of returning them to the system.
-
-    A pass allocates and frees hundreds of megabytes; by default each buffer is mapped afresh and
-    faulted in page by page, which is nearly half of the time (facts/gpen.md section 5). Only the
-    main arena can grow past 64 MiB, so all threads share that one; threads that have allocated
-    before this call keep theirs, so call it early. Does nothing where there is no glibc.
-    """
-    if (libc := _glibc()) is not None:
-        libc.mallopt(_M_ARENA_MAX, 1)
-        libc.mallopt(_M_MMAP_THRESHOLD, 2**30)
-        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-
-
 def _idle(name: str) -> int:
     """Bytes that torch's allocator keeps on a CUDA device without using them: they are free to us.
 
@@ -194,12 +178,6 @@ def _idle(name: str) -> int:
         for segment in segments
         if segment["device"] == index and tuple(segment["segment_pool_id"]) == COMMON_POOL
     )
-
-
-def _glibc() -> ctypes.CDLL | None:
-    if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
-        return None
-    return ctypes.CDLL(None)
 
 
 def _cudnn_version() -> object:

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from bridge.atomic import private_folder
 from bridge.config import Places, Settings, bundled
+from bridge.engine import allocator
 from bridge.errors import BridgeError
 from bridge.jobs import runner as workers
 from bridge.jobs.audit import AuditLog
@@ -107,6 +108,7 @@ def build(
         ConfigInvalid: clients.json cannot be read.
         OutputError: the data folder cannot be made.
     """
+    allocator.keep_large_buffers()  # before there are threads
     private_folder(places.data)
     for folder in (places.exchange, places.uploads, places.outputs):
         private_folder(folder)

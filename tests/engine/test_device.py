@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 import torch
 
-from bridge.engine import device
 from bridge.engine.device import Device, Memory, choose, is_out_of_memory
 from bridge.errors import DeviceUnavailable
 
@@ -172,47 +169,3 @@ def test_memory_is_given_back_by_the_device_in_use(
     monkeypatch.setattr(module, "empty_cache", lambda: emptied.append(name))
     Device(name, "a GPU", 1).give_back_memory()
     assert emptied == [name]
-
-
-def test_nothing_is_done_where_there_is_no_glibc(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device.platform, "libc_ver", lambda: ("", ""))
-    device.keep_large_buffers()
-    Device("cpu", "a processor", 1).give_back_memory()
-
-
-@pytest.mark.skipif(sys.platform != "linux" or not device._glibc(), reason="glibc's allocator")
-def test_large_buffers_of_a_thread_are_kept_and_can_be_given_back() -> None:
-    # In a process of its own: the allocator's settings cannot be undone.
-    script = """
-import resource, threading
-import numpy as np
-from bridge.engine.device import choose, keep_large_buffers
-
-def faults():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-
-def resident():
-    return int(open("/proc/self/statm").read().split()[1])
-
-keep_large_buffers()
-
-def work():
-    fill = lambda: np.empty(100 << 20, np.uint8).fill(1)
-    fill()
-    before = faults()
-    for _ in range(5):
-        fill()
-    kept = resident()
-    choose("cpu").give_back_memory()
-    print(faults() - before, kept - resident())
-
-thread = threading.Thread(target=work)
-thread.start()
-thread.join()
-"""
-    command = [sys.executable, "-c", script]
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout  # noqa: S603 our own script
-    faults, given_back = map(int, told.split())
-    pages = (100 << 20) // 4096
-    assert faults < pages  # five fresh buffers would fault five times as many
-    assert given_back > pages // 2
