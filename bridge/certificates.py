@@ -97,8 +97,8 @@ def make(folder: Path, names: Sequence[str]) -> Certificates:
 def for_cluster(folder: Path, token: str, address: str) -> Identity:
     """A certificate for one machine of a cluster, by an authority whose key follows from the cluster's token.
 
-    So whoever has the token can make one, on each machine anew, and nobody else: the token is all that is carried
-    from machine to machine, and it opens no more than before. The authority's key is not written.
+    So whoever has the token can make one, on each machine anew, and nobody else: the token is all that is
+    carried from machine to machine, and it opens no more than before. The authority's key is not written.
 
     Args:
         folder: made when needed; what lies there is replaced.
@@ -128,7 +128,9 @@ def for_cluster(folder: Path, token: str, address: str) -> Identity:
 
 
 def _derived(token: str) -> EllipticCurvePrivateKey:
-    """The key that follows from a token: HKDF, RFC 5869, to 16 bytes more than needed, so that none is likelier."""
+    """The key that follows from a token: HKDF, RFC 5869; 16 bytes more than a key has, so that none is likelier
+    than another.
+    """
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF

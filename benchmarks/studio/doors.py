@@ -1,8 +1,8 @@
 """Every port that the cluster listens on, and every method there, tried by those who should not get in.
 
-The methods are those that Ray's own programs carry in them, so that none can be forgotten; with certificate and
-token one harmless method of each port is called, to know that it was those that were missing. After each
-call it is looked whether the program that was called still runs.
+The methods are those that Ray's own programs carry in them, so that none can be forgotten; with certificate
+and token one harmless method of each port is called, to know that it was those that were missing. After
+each call it is looked whether the program that was called still runs.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ KNOWN = {
     "/grpc.reflection.": "gRPC's own: which methods there are",
     FATAL: "looks for the caller's node before it looks for the token, and ends the head when none is named",
 }
-"""What Ray 2.60.0 leaves open behind the TLS handshake, by the beginning of its name. No hole here: only who has
-the token has a certificate, and whoever has none reaches no method."""
+"""What Ray 2.60.0 leaves open behind the TLS handshake, by the beginning of its name. No hole here: only who
+has the token has a certificate, and whoever has none reaches no method."""
 TRIES = 5
 """For a call whose stream the server closed while it was still being sent: INTERNAL, whatever the verdict."""
 
@@ -102,7 +102,9 @@ class Caller:
         own = [("grpc.use_local_subchannel_pool", 1)]
         if self.tls is None:
             return grpc.aio.insecure_channel(target, options=own)
-        shown = (self.tls.key.read_bytes(), self.tls.certificate.read_bytes()) if self.shows_it else (None, None)
+        shown = (
+            (self.tls.key.read_bytes(), self.tls.certificate.read_bytes()) if self.shows_it else (None, None)
+        )
         believed = (self.trusts or self.tls).authority.read_bytes()
         return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(believed, *shown), options=own)
 
@@ -126,7 +128,10 @@ async def doors(folder: Path, _items: int, _cut: float) -> dict[str, Any]:
             Caller("without a certificate", None, ours, shows_it=False),
             Caller("certificate and token of another cluster", "wrong" * 8, theirs, trusts=ours),
         ]
-        insiders = [Caller("certificate, no token", None, ours), Caller("certificate, wrong token", "wrong" * 8, ours)]
+        insiders = [
+            Caller("certificate, no token", None, ours),
+            Caller("certificate, wrong token", "wrong" * 8, ours),
+        ]
         member = Caller("certificate and token", right, ours)
         ports = listening(os.getpid())
         table = [await _row(port, strangers, insiders, member) for port in ports]
@@ -252,9 +257,11 @@ async def _ask(port: Port, caller: Caller, question: str) -> str:
     """How one empty message ends: a status of HTTP or gRPC; OK when it is answered."""
     if port.program == "environment agent":
         headers = {} if caller.token is None else {"Authorization": f"Bearer {caller.token}"}
-        async with aiohttp.ClientSession(f"http://{port.reached_at}", headers=headers) as session:
-            async with session.post(question, data=b"") as answer:
-                return str(answer.status)
+        async with (
+            aiohttp.ClientSession(f"http://{port.reached_at}", headers=headers) as session,
+            session.post(question, data=b"") as answer,
+        ):
+            return str(answer.status)
     import grpc
 
     metadata = [] if caller.token is None else [("authorization", f"Bearer {caller.token}")]

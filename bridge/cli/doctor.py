@@ -41,7 +41,7 @@ def doctor(
     cluster: Annotated[
         str | None,
         typer.Option(
-            help="A machine of a studio's cluster: only try whether its cluster's ports are closed to this one.",
+            help="A machine of a studio's cluster: only try whether the cluster's ports are closed to us.",
             metavar="HOST",
             show_default=False,
         ),
@@ -212,7 +212,7 @@ def _closed(host: str) -> str:
     if taken:
         raise ConfigInvalid(
             f"{host} takes connections from this machine at {', '.join(taken)}.",
-            hint="Close the cluster's ports to all but its own machines in that host's firewall: docs/studio.md.",
+            hint="Close them in its firewall to all but the cluster's machines: docs/studio.md.",
         )
     return f"{host} takes no connection from this machine at {asked[0]} to {asked[-1]}"
 

@@ -323,7 +323,7 @@ class Driver:
         self._change(slot, healthy=False, problem=problem)
 
     def _change(self, slot: Slot, **facts: Any) -> None:
-        """Who came to be used, or no more, is told at once: work waits for the one, and hangs with the other."""
+        """Who is used from now on, or no more, is told at once: work waits for it, or hangs with it."""
         before, slot.state = slot.state, replace(slot.state, **facts)
         if slot.state.healthy != before.healthy:
             self._news.set()
@@ -369,11 +369,15 @@ def knock(address: str) -> bool:
 def as_a_stranger(address: str) -> subprocess.Popen[bytes]:
     """Somebody who has no token, ready to try to come in; `send_in` and `was_refused` tell the rest.
 
-    Begun before there is a head, since to import Ray takes longer than the try. Where the cluster speaks TLS it has
-    this machine's certificate: the token has to be demanded for itself.
+    Begun before there is a head, since to import Ray takes longer than the try. Where the cluster speaks TLS
+    it has this machine's certificate: the token has to be demanded for itself.
     """
     kept = ("RAY_USE_TLS", "RAY_TLS_")
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("RAY_") or name.startswith(kept)}
+    bare = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("RAY_") or name.startswith(kept)
+    }
     return subprocess.Popen(  # noqa: S603 - our own interpreter and code
         [sys.executable, "-c", AS_A_STRANGER, address],
         env=bare | {"RAY_AUTH_MODE": "disabled"},

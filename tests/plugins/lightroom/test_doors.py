@@ -388,7 +388,9 @@ def test_an_upload_goes_on_where_a_wire_broke(
     arrived = [one for one in later.wire.exchanges if one.method == "PATCH" and one.status == 200]
     assert len(arrived) == 2  # no byte came twice
     assert len({one.path for one in arrived}) == 1
-    (offsets, bodies) = zip(*((int(one.headers["Upload-Offset"]), len(one.body)) for one in arrived), strict=True)
+    (offsets, bodies) = zip(
+        *((int(one.headers["Upload-Offset"]), len(one.body)) for one in arrived), strict=True
+    )
     assert offsets == (0, bodies[0])
 
 
