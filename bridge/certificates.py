@@ -128,9 +128,7 @@ def for_cluster(folder: Path, token: str, address: str) -> Identity:
 
 
 def _derived(token: str) -> EllipticCurvePrivateKey:
-    """The key that follows from a token: HKDF, RFC 5869; 16 bytes more than a key has, so that none is likelier
-    than another.
-    """
+    """The key that follows from a token: HKDF, RFC 5869; with 16 bytes to spare, no key is likelier."""
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
