@@ -1,4 +1,5 @@
-"""A studio's own certificate authority: two files, for bridges that no public authority can vouch for.
+"""A studio's own certificate authorities: one for bridges that no public authority can vouch for, one that a
+cluster's machines derive from their token.
 
 Uses `cryptography` (extra `studio`), imported when it is needed. Knows no network.
 """
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
+    from bridge.engine.ray import Identity
+
 AUTHORITY_DAYS = 3650
 SERVER_DAYS = 397
 """Apple's and Chrome's limit for a server's certificate is 398 days."""
 EARLIER = timedelta(hours=1)
 """Clocks in a studio differ."""
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Of the curve's base point: FIPS 186-4, D.1.2.3."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +78,7 @@ def make(folder: Path, names: Sequence[str]) -> Certificates:
         ExtraMissing: `cryptography` is not installed.
         OutputError: the folder cannot be written.
     """
-    if find_spec("cryptography") is None:
-        raise ExtraMissing("Certificates need an extra: pip install 'gpen-enhance[studio]'.")
+    _require()
     from cryptography.hazmat.primitives.asymmetric import ec
 
     alternatives = _alternatives(names)
@@ -82,21 +86,69 @@ def make(folder: Path, names: Sequence[str]) -> Certificates:
     private_folder(folder)
     if not files.authority_key.exists():
         key = ec.generate_private_key(ec.SECP256R1())
-        _write(files.authority_key, files.authority, key, _authority(key))
+        _write(files.authority_key, files.authority, key, _authority(key, "GPEN Enhance studio authority"))
     authority, authority_key = _read(files)
     key = ec.generate_private_key(ec.SECP256R1())
-    _write(
-        files.server_key, files.server, key, _server(key, names[0], alternatives, authority, authority_key)
-    )
+    server = _machine(key, names[0], alternatives, authority, authority_key, days=SERVER_DAYS, calls=False)
+    _write(files.server_key, files.server, key, server)
     return files
 
 
-def _authority(key: EllipticCurvePrivateKey) -> x509.Certificate:
+def for_cluster(folder: Path, token: str, address: str) -> Identity:
+    """A certificate for one machine of a cluster, by an authority whose key follows from the cluster's token.
+
+    So whoever has the token can make one, on each machine anew, and nobody else: the token is all that is
+    carried from machine to machine, and it opens no more than before. The authority's key is not written.
+
+    Args:
+        folder: made when needed; what lies there is replaced.
+        token: random, since who sees a certificate could try guesses.
+        address: the machine's IP address or name in the cluster's network.
+
+    Raises:
+        InvalidRequest: the address is none.
+        ExtraMissing: `cryptography` is not installed.
+        OutputError: the folder cannot be written.
+    """
+    _require()
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    from bridge.engine.ray import Identity
+
+    alternatives = _alternatives([address, "127.0.0.1", "localhost"])
+    files = Identity(folder)
+    private_folder(folder)
+    authority_key = _derived(token)
+    authority = _authority(authority_key, "GPEN Enhance cluster authority")
+    write_file(files.authority, _pem(authority))
+    key = ec.generate_private_key(ec.SECP256R1())
+    machine = _machine(key, address, alternatives, authority, authority_key, days=AUTHORITY_DAYS, calls=True)
+    _write(files.key, files.certificate, key, machine)
+    return files
+
+
+def _derived(token: str) -> EllipticCurvePrivateKey:
+    """The key that follows from a token: HKDF, RFC 5869; with 16 bytes to spare, no key is likelier."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    derivation = HKDF(hashes.SHA256(), length=48, salt=None, info=b"gpen-enhance cluster authority")
+    number = int.from_bytes(derivation.derive(token.encode()))
+    return ec.derive_private_key(1 + number % (P256_ORDER - 1), ec.SECP256R1())
+
+
+def _require() -> None:
+    if find_spec("cryptography") is None:
+        raise ExtraMissing("Certificates need an extra: pip install 'gpen-enhance[studio]'.")
+
+
+def _authority(key: EllipticCurvePrivateKey, title: str) -> x509.Certificate:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.x509.oid import NameOID
 
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "GPEN Enhance studio authority")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, title)])
     return (
         _begun(name, name, key, AUTHORITY_DAYS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -106,24 +158,29 @@ def _authority(key: EllipticCurvePrivateKey) -> x509.Certificate:
     )
 
 
-def _server(
+def _machine(
     key: EllipticCurvePrivateKey,
     name: str,
     alternatives: Sequence[x509.GeneralName],
     authority: x509.Certificate,
     authority_key: EllipticCurvePrivateKey,
+    *,
+    days: int,
+    calls: bool,
 ) -> x509.Certificate:
+    """For one that is called by others, and with `calls` calls them too."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
     issuer_key = authority_key.public_key()
+    purposes = [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if calls else [])]
     return (
-        _begun(subject, authority.subject, key, SERVER_DAYS)
+        _begun(subject, authority.subject, key, days)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
         .sign(authority_key, hashes.SHA256())
@@ -189,8 +246,14 @@ def _write(key_path: Path, path: Path, key: EllipticCurvePrivateKey, certificate
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     # The key last: it tells that both are there.
-    write_file(path, certificate.public_bytes(serialization.Encoding.PEM))
+    write_file(path, _pem(certificate))
     write_file(key_path, private, private=True)
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    from cryptography.hazmat.primitives import serialization
+
+    return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def _read(files: Certificates) -> tuple[x509.Certificate, EllipticCurvePrivateKey]:

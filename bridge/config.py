@@ -97,6 +97,11 @@ class Places:
         return self.data / "studio" / "ray.token"
 
     @property
+    def cluster(self) -> Path:
+        """This machine's certificate in the studio's cluster."""
+        return self.data / "studio" / "cluster"
+
+    @property
     def clients_file(self) -> Path:
         """Paired clients, owner-only."""
         return self.data / "clients.json"
@@ -198,6 +203,8 @@ class Settings(BaseSettings):
     """Photos of one client that may wait in the queue."""
     ray_address: Annotated[str, Field(pattern=r"^([A-Za-z0-9.-]+:\d{1,5})?$")] = ""
     """Head of a studio's cluster of workers, host:port; empty: this computer computes itself."""
+    ray_tls: bool = False
+    """Whether its machines know each other by certificates that are made from the cluster's token."""
     ray_in_flight: Annotated[int, Field(ge=1, le=16)] = 3
     """Faces that one worker holds at a time."""
     ray_most_workers: Annotated[int, Field(ge=0, le=10_000)] = 0

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.studio.house import address
+from bridge import certificates
 from bridge.checkpoints import Checkpoints
 from bridge.config import bundled
 from bridge.engine.pool import Pool
@@ -40,19 +41,21 @@ async def pool(
         os.environ |= {"GPEN_SLEEP": str(sleep), "PYTHONPATH": str(Path.cwd())}
     here, token = address(), folder / "ray.token"
     make_token(token)
+    identity = certificates.for_cluster(folder / "cluster", token.read_text(), here)
     library = Checkpoints(bundled("weights"), folder / "weights")
     entry, path, stamp = library.stored(NETWORK)
     published = Published(NETWORK, path, stamp.sha256, stamp.bytes, entry.input, entry.output)
-    nodes = [Node(head_command(here, Ports(), folder / "r", STORE), token, None, folder / "head.log")]
+    head = head_command(here, Ports(), folder / "r", STORE)
+    nodes = [Node(head, token, None, folder / "head.log", identify=lambda: identity)]
     for number in range(workers):
         ports = Ports(first=17880 + 10 * number, workers=18000 + 100 * number)
         command = worker_command(f"{here}:17870", here, ports, Slots(cpus=1), STORE)
         equipment = Equipment(folder / f"n{number}", "cpu", "torch", 1)
-        nodes.append(Node(command, token, equipment, folder / f"n{number}.log"))
+        nodes.append(Node(command, token, equipment, folder / f"n{number}.log", identify=lambda: identity))
     for number, node in enumerate(nodes):
         node.start()
         await _settled(folder, number)
-    plan = Plan(f"{here}:17870", token, in_flight, published)
+    plan = Plan(f"{here}:17870", token, in_flight, published, identity=identity)
     start = launch if sleep is None else sleepers
     made = Pool(RayCluster(plan, lambda _: published, start), in_flight=in_flight, patience=300)
     try:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import platform
 import shutil
+import socket
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 ROOM_BYTES = 5 * 1024**3
 """Free space under which a batch of 16-bit TIFFs soon fills the disk."""
+KNOCK_SECONDS = 2.0
+"""For a port to take a connection; a firewall that drops says nothing at all."""
 
 
 @dataclass(frozen=True)
@@ -33,27 +37,37 @@ class Finding:
     advice: str = ""
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            help="A machine of a studio's cluster: only try whether the cluster's ports are closed to us.",
+            metavar="HOST",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Check Python, torch, the device, the engine, checkpoints, detector, disk, ports and bridge.json."""
     from bridge.config import Places, load
 
     with reported(as_json):
         places = Places.current()
         settings = load(places)
-        findings = [
-            _checked(subject, check)
-            for subject, check in (
-                ("python", _python),
-                ("torch", _torch),
-                ("device", lambda: _device(settings)),
-                ("engine", lambda: _engine(settings, places)),
-                ("checkpoints", lambda: _checkpoints(places)),
-                ("detector", _detector),
-                ("disk", lambda: _disk(places)),
-                ("bridge", lambda: _bridge(places)),
-                ("ports", lambda: _ports(places, settings)),
-            )
-        ]
+        checks: tuple[tuple[str, Callable[[], str]], ...] = (
+            ("python", _python),
+            ("torch", _torch),
+            ("device", lambda: _device(settings)),
+            ("engine", lambda: _engine(settings, places)),
+            ("checkpoints", lambda: _checkpoints(places)),
+            ("detector", _detector),
+            ("disk", lambda: _disk(places)),
+            ("bridge", lambda: _bridge(places)),
+            ("ports", lambda: _ports(places, settings)),
+        )
+        if cluster is not None:
+            checks = (("cluster", lambda: _closed(cluster)),)
+        findings = [_checked(subject, check) for subject, check in checks]
         _show(findings, as_json)
         if not all(finding.ok for finding in findings):
             raise typer.Exit(1)
@@ -184,6 +198,35 @@ def _ports(places: Places, settings: Settings) -> str:
     for listening in sockets:
         listening.close()
     return f"{port} is free"
+
+
+def _closed(host: str) -> str:
+    """Whether a cluster's machine takes no connection from here, where nothing belongs to the cluster."""
+    from bridge.engine.ray_node import Ports
+    from bridge.errors import ConfigInvalid
+
+    asked = Ports().numbers
+    with ThreadPoolExecutor(len(asked)) as threads:
+        answers = list(threads.map(lambda port: _takes(host, port), asked))
+    taken = [str(port) for port, takes in zip(asked, answers, strict=True) if takes]
+    if taken:
+        raise ConfigInvalid(
+            f"{host} takes connections from this machine at {', '.join(taken)}.",
+            hint="Close them in its firewall to all but the cluster's machines: docs/studio.md.",
+        )
+    return f"{host} takes no connection from this machine at {asked[0]} to {asked[-1]}"
+
+
+def _takes(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), KNOCK_SECONDS).close()
+    except socket.gaierror as error:
+        from bridge.errors import ConfigInvalid
+
+        raise ConfigInvalid(f"{host} cannot be found: {error}.") from error
+    except OSError:
+        return False
+    return True
 
 
 def _show(findings: list[Finding], as_json: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,8 @@ from bridge.cli.report import AsJson, people, print_json, reported
 
 if TYPE_CHECKING:
     from bridge.client import Client
-    from bridge.config import Settings
+    from bridge.config import Places, Settings
+    from bridge.engine.ray import Identity
     from bridge.engine.ray_node import Node as RayNode
     from bridge.engine.ray_node import Ports, Slots
     from bridge.protocol.service import WorkerList
@@ -60,13 +62,14 @@ def up(
         places = Places.current()
         given = load(places)
         here = address or (given.host if given.host not in (*LOOPBACK, "0.0.0.0", "::") else "127.0.0.1")  # noqa: S104 - only compared
-        settings = load(places, port=port, ray_address=f"{here}:{head_port}")
+        settings = load(places, port=port, ray_address=f"{here}:{head_port}", ray_tls=True)
         ray_node.make_token(places.ray_token)
         check_token(places.ray_token)
         ports = ray_node.Ports(head_port, first_port, worker_ports)
         folder, log = ray_node.session_folder(), places.ray_token.with_name("head.log")
         command = ray_node.head_command(here, ports, folder, store_bytes)
-        head = ray_node.Node(command, places.ray_token, None, log, folder)
+        identify = partial(_identity, places, places.ray_token, here)
+        head = ray_node.Node(command, places.ray_token, None, log, folder, identify)
 
         def on_started(started: Started) -> None:
             _tell_up(started, settings, ports, places.ray_token, as_json)
@@ -105,6 +108,7 @@ def join(
         settings = load(places)
         token = token_file or places.ray_token
         check_token(token)
+        head, here = ray_node.whereabouts(head, address)
         slots = _slots(gpus, cpus)
         ports = ray_node.Ports(first=first_port, workers=worker_ports)
         threads = (
@@ -112,8 +116,9 @@ def join(
         )
         folder = places.data / "studio" / "node"
         equipment = Equipment(folder, settings.device, settings.engine, threads, settings.unload_seconds)
-        command = ray_node.worker_command(head, address, ports, slots, store_bytes)
-        node = ray_node.Node(command, token, equipment, folder / "node.log")
+        identify = partial(_identity, places, token, here)
+        command = ray_node.worker_command(head, here, ports, slots, store_bytes)
+        node = ray_node.Node(command, token, equipment, folder / "node.log", identify=identify)
         if as_json:
             print_json(
                 {"head": head, "gpus": slots.gpus, "cpus": slots.cpus, "ports": ports.listed(is_head=False)}
@@ -219,6 +224,12 @@ def certificate(
             f"Install {made.authority} as a trusted authority on each workstation; docs/studio.md shows how.",
             soft_wrap=True,
         )
+
+
+def _identity(places: Places, token: Path, here: str) -> Identity:
+    from bridge import certificates
+
+    return certificates.for_cluster(places.cluster, token.read_text(encoding="ascii").strip(), here)
 
 
 def _slots(gpus: int | None, cpus: int | None) -> Slots:

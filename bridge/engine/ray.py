@@ -34,6 +34,31 @@ LEAST_TOKEN = 32
 
 
 @dataclass(frozen=True)
+class Identity:
+    """By what a machine of a cluster shows the others that it has the cluster's token; PEM files in a folder.
+
+    `certificates.for_cluster` makes them. Whoever has none comes no further than the TLS handshake.
+    """
+
+    folder: Path
+
+    @property
+    def authority(self) -> Path:
+        """That of the cluster: the same key on each machine, derived from the token."""
+        return self.folder / "authority.pem"
+
+    @property
+    def certificate(self) -> Path:
+        """This machine's, for its address."""
+        return self.folder / "node.pem"
+
+    @property
+    def key(self) -> Path:
+        """Its private key, owner-only."""
+        return self.folder / "node.key"
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a driver is told when it begins.
 
@@ -43,6 +68,7 @@ class Plan:
         in_flight: calls that one worker may have.
         first: the checkpoint with which workers show that they compute right.
         most_workers: up to which an autoscaler is asked for more; 0: it is not asked.
+        identity: of this machine, where the cluster speaks TLS as `studio up` has it.
     """
 
     address: str
@@ -50,6 +76,7 @@ class Plan:
     in_flight: int
     first: Published
     most_workers: int = 0
+    identity: Identity | None = None
 
     @property
     def bridge(self) -> str:
@@ -100,9 +127,21 @@ def check_token(path: Path) -> None:
         raise ConfigInvalid(f"Others may read {path}.", hint=f"Run: chmod 600 {path}")
 
 
-def environment(token_file: Path) -> dict[str, str]:
-    """This process's environment with Ray's token demanded, and Ray told to be quiet and patient."""
+def environment(token_file: Path, identity: Identity | None = None) -> dict[str, str]:
+    """This process's environment with Ray's token demanded, and Ray told to be quiet and patient.
+
+    Args:
+        identity: of this machine, where the cluster speaks TLS. Ray then takes no connection from whoever
+            has none, so that a stranger reaches no method of its at all.
+    """
     kept = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_TOKEN"}
+    if identity is not None:
+        kept |= {
+            "RAY_USE_TLS": "1",
+            "RAY_TLS_CA_CERT": str(identity.authority),
+            "RAY_TLS_SERVER_CERT": str(identity.certificate),
+            "RAY_TLS_SERVER_KEY": str(identity.key),
+        }
     return kept | {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token_file),
@@ -126,7 +165,7 @@ def launch(plan: Plan, code: str = DRIVE) -> Driver:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
             [sys.executable, "-c", code, str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
-            env=environment(plan.token_file),
+            env=environment(plan.token_file, plan.identity),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -68,6 +68,7 @@ EQUIPMENT = "GPEN_EQUIPMENT"
 AS_A_STRANGER = """
 import sys
 from ray._raylet import GcsClient
+sys.stdin.read()
 GcsClient(address=sys.argv[1]).internal_kv_keys(b"", b"", timeout=5)
 """
 
@@ -123,6 +124,7 @@ class Driver:
         self._contents: dict[str, Any] = {}
         self._drained: frozenset[str] = frozenset()
         self._ended = asyncio.Event()
+        self._news = asyncio.Event()
         self._wanted = 0
 
     def wait_for_head(self) -> bool:
@@ -150,7 +152,7 @@ class Driver:
                 while (message := self._connection.recv()) is not None:
                     loop.call_soon_threadsafe(self._obey, message)
             with suppress(RuntimeError):  # the loop has ended first
-                loop.call_soon_threadsafe(self._ended.set)
+                loop.call_soon_threadsafe(self._end)
 
         threading.Thread(target=listen, name="pipe", daemon=True).start()
         while not self._ended.is_set():
@@ -163,10 +165,15 @@ class Driver:
             await self._grow()
             self._tell(Seen(tuple(self._state(slot) for slot in self._slots.values())))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), LOOK)
+                await asyncio.wait_for(self._news.wait(), LOOK)
+            self._news.clear()
         actors = [slot.actor for slot in self._slots.values()]
         with suppress(TimeoutError, RayError):
             await asyncio.wait_for(asyncio.to_thread(lambda: list(map(ray.kill, actors))), GOODBYE)
+
+    def _end(self) -> None:
+        self._ended.set()
+        self._news.set()
 
     def _tell(self, report: Report) -> None:
         with suppress(OSError):  # the bridge is gone; the listening thread notices
@@ -303,8 +310,8 @@ class Driver:
         return "" if refusal is None else refusal.detail
 
     def _record(self, slot: Slot, pulse: Pulse, problem: str) -> None:
-        slot.state = replace(
-            slot.state,
+        self._change(
+            slot,
             device=pulse.device,
             healthy=not problem,
             problem=problem,
@@ -313,7 +320,13 @@ class Driver:
         )
 
     def _unwell(self, slot: Slot, problem: str) -> None:
-        slot.state = replace(slot.state, healthy=False, problem=problem)
+        self._change(slot, healthy=False, problem=problem)
+
+    def _change(self, slot: Slot, **facts: Any) -> None:
+        """Who is used from now on, or no more, is told at once: work waits for it, or hangs with it."""
+        before, slot.state = slot.state, replace(slot.state, **facts)
+        if slot.state.healthy != before.healthy:
+            self._news.set()
 
     async def _bring(self, slot: Slot, published: Published) -> Refusal | None:
         """Make sure that a node has a checkpoint; None when it has."""
@@ -354,14 +367,31 @@ def knock(address: str) -> bool:
 
 
 def as_a_stranger(address: str) -> subprocess.Popen[bytes]:
-    """Try to come in without the cluster's token; `was_refused` tells how that ended."""
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    """Somebody who has no token, ready to try to come in; `send_in` and `was_refused` tell the rest.
+
+    Begun before there is a head, since to import Ray takes longer than the try. Where the cluster speaks TLS
+    it has this machine's certificate: the token has to be demanded for itself.
+    """
+    kept = ("RAY_USE_TLS", "RAY_TLS_")
+    bare = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("RAY_") or name.startswith(kept)
+    }
     return subprocess.Popen(  # noqa: S603 - our own interpreter and code
         [sys.executable, "-c", AS_A_STRANGER, address],
         env=bare | {"RAY_AUTH_MODE": "disabled"},
+        stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
+
+
+def send_in(stranger: subprocess.Popen[bytes]) -> None:
+    """Let it try, now that there is a head."""
+    if stranger.stdin is not None:
+        stranger.stdin.close()
+        stranger.stdin = None
 
 
 def was_refused(stranger: subprocess.Popen[bytes]) -> bool:
@@ -375,9 +405,9 @@ def was_refused(stranger: subprocess.Popen[bytes]) -> bool:
     return stranger.returncode != 0 and b"AuthenticationError" in said
 
 
-def why_not(plan: Plan) -> str:
-    """Connect; what is wrong with the cluster, or empty."""
-    stranger = as_a_stranger(plan.address)  # beside us: each of the two takes a second or more
+def why_not(plan: Plan, stranger: subprocess.Popen[bytes]) -> str:
+    """Connect, with a stranger beside us; what is wrong with the cluster, or empty."""
+    send_in(stranger)
     try:
         context = ray.init(
             address=plan.address, namespace="gpen", log_to_driver=False, logging_level=logging.ERROR
@@ -397,8 +427,9 @@ def main() -> None:
     connection = Connection(int(sys.argv[1]))
     plan: Plan = connection.recv()
     driver = Driver(connection, plan)
+    stranger = as_a_stranger(plan.address)
     if driver.wait_for_head():
-        if problem := why_not(plan):
+        if problem := why_not(plan, stranger):
             connection.send(Seen((), problem))
         else:
             asyncio.run(_live(driver))

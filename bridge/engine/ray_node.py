@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,8 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.atomic import private_folder, write_file
-from bridge.engine.ray import environment
+from bridge.engine.ray import Identity, environment
 from bridge.engine.workers import Equipment
+from bridge.errors import ConfigInvalid
 
 TOKEN_BYTES = 32
 PAUSE = 1.0
@@ -61,6 +63,11 @@ class Ports:
         }
         return ({str(self.head): "head"} if is_head else {}) | own
 
+    @property
+    def numbers(self) -> list[int]:
+        """Each of them."""
+        return [self.head, *range(self.first, self.first + 3), *range(self.workers, self.workers + 50)]
+
 
 @dataclass(frozen=True)
 class Slots:
@@ -81,6 +88,26 @@ def make_token(path: Path) -> None:
         write_file(path, secrets.token_hex(TOKEN_BYTES).encode(), private=True)
 
 
+def whereabouts(head: str, address: str | None) -> tuple[str, str]:
+    """The head's address and this machine's own, as numbers: certificates of the cluster name those.
+
+    Args:
+        head: host:port.
+        address: this machine's, if it was given; else that by which it reaches the head.
+
+    Raises:
+        ConfigInvalid: the head's name or this machine's address leads nowhere.
+    """
+    host, _, port = head.rpartition(":")
+    try:
+        there = socket.gethostbyname(host)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((there, int(port)))  # sends nothing
+            return f"{there}:{port}", address or str(probe.getsockname()[0])
+    except (OSError, ValueError) as error:
+        raise ConfigInvalid(f"{head!r} does not lead to the head of a cluster: {error}.") from error
+
+
 def session_folder() -> Path:
     """Where the head keeps its sockets and logs: short, since a socket's path may have 107 bytes."""
     return Path(tempfile.gettempdir()) / f"gpen-ray-{os.getuid()}"
@@ -94,9 +121,9 @@ def head_command(address: str, ports: Ports, folder: Path, store_bytes: int) -> 
     return _command([*here, *off], ports, {}, 0, store_bytes)
 
 
-def worker_command(head: str, address: str | None, ports: Ports, slots: Slots, store_bytes: int) -> list[str]:
+def worker_command(head: str, address: str, ports: Ports, slots: Slots, store_bytes: int) -> list[str]:
     """A node with some slots that joins the head at host:port."""
-    here = ["--address", head, *(["--node-ip-address", address] if address else [])]
+    here = ["--address", head, "--node-ip-address", address]
     offered = {"gpen_gpu": slots.gpus, "gpen_cpu": slots.cpus}
     return _command(here, ports, {kind: n for kind, n in offered.items() if n}, slots.gpus, store_bytes)
 
@@ -135,6 +162,8 @@ class Node:
         token_file: Ray's token.
         equipment: for the node's workers; None on the head.
         log: gets what Ray says.
+        identify: makes this machine's identity, where the cluster speaks TLS; called at the start, not
+            before, since it replaces the one that a running node has.
         head_folder: on the head, that of `head_command`. There a head that dies leaves what the next one has
             to know, so that nodes and workers outlive it. A head that begins, or whose Ray ended soon
             after it had begun, remembers nothing: that is another cluster, and nodes join it anew.
@@ -147,18 +176,20 @@ class Node:
         equipment: Equipment | None,
         log: Path,
         head_folder: Path | None = None,
+        identify: Callable[[], Identity] | None = None,
     ) -> None:
         self._command = list(command)
-        self._environment = environment(token_file)
-        if equipment is not None:
-            self._environment["GPEN_EQUIPMENT"] = equipment.written()
+        self._token_file = token_file
+        self._identify = identify
+        self._more: dict[str, str] = {} if equipment is None else {"GPEN_EQUIPMENT": equipment.written()}
+        self._environment: dict[str, str] = {}
         self._log = log
         # Ray notes its address here, and refuses to start a head again while nodes of the dead one still
         # run on the same machine.
         self._note = None if head_folder is None else head_folder / "ray_current_cluster"
         self._memory = None if head_folder is None else head_folder / "memory"
         if self._memory is not None:
-            self._environment |= {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": str(self._memory)}
+            self._more |= {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": str(self._memory)}
         self._closing = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._live, name="ray-node", daemon=True)
@@ -166,6 +197,8 @@ class Node:
     def start(self) -> None:
         """Begin; returns at once."""
         private_folder(self._log.parent)
+        identity = None if self._identify is None else self._identify()
+        self._environment = environment(self._token_file, identity) | self._more
         self._thread.start()
 
     def wait(self, seconds: float) -> bool:

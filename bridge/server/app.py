@@ -227,7 +227,7 @@ def _open_pool(settings: Settings, places: Places, detector: Detector, library: 
     """The parts of a studio's bridge: passes run on Ray's workers, everything else here."""
     from bridge.checkpoints import AUTO
     from bridge.engine.pool import Pool
-    from bridge.engine.ray import Plan, RayCluster, require
+    from bridge.engine.ray import Identity, Plan, RayCluster, require
     from bridge.engine.workers import Published
 
     def describe(name: str) -> Published:
@@ -242,6 +242,7 @@ def _open_pool(settings: Settings, places: Places, detector: Detector, library: 
         settings.ray_in_flight,
         describe(first),
         settings.ray_most_workers,
+        Identity(places.cluster) if settings.ray_tls else None,
     )
     pool = Pool(RayCluster(plan, describe), in_flight=settings.ray_in_flight)
     return Parts(

@@ -16,7 +16,16 @@ import typer
 from bridge.cli import app, studio
 from bridge.cli.studio import _slots
 from bridge.engine import ray_node
-from bridge.engine.ray_node import Node, Ports, Slots, head_command, make_token, worker_command
+from bridge.engine.ray_node import (
+    Node,
+    Ports,
+    Slots,
+    head_command,
+    make_token,
+    whereabouts,
+    worker_command,
+)
+from bridge.errors import ConfigInvalid
 from tests.cli.conftest import Type
 from tests.engine.fakes import wait_until
 
@@ -98,6 +107,14 @@ def test_a_node_offers_its_slots_and_keeps_to_its_ports() -> None:
         in listed
     )
     assert "17870" in ports.listed(is_head=True)
+
+
+def test_machines_are_named_by_number_as_their_certificates_are() -> None:
+    assert whereabouts("localhost:17870", None) == ("127.0.0.1:17870", "127.0.0.1")
+    assert whereabouts("127.0.0.1:1", "10.0.0.11") == ("127.0.0.1:1", "10.0.0.11")
+    for wrong in ("nobody.invalid:17870", "127.0.0.1", "127.0.0.1:head"):
+        with pytest.raises(ConfigInvalid):
+            whereabouts(wrong, None)
 
 
 def test_one_worker_for_each_gpu_else_one_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:

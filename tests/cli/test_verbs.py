@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -139,6 +140,23 @@ def test_doctor_finds_what_is_there_and_what_is_missing(type_: Type, installed: 
     wrong = {finding["subject"]: finding["advice"] for finding in said.json["findings"] if not finding["ok"]}
     assert wrong.keys() >= {"checkpoints", "bridge"}
     assert all(wrong.values())
+
+
+def test_doctor_tells_whether_a_clusters_ports_are_closed_to_it(
+    type_: Type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as gone:
+        ports = [server.getsockname()[1], gone.getsockname()[1]]
+        gone.close()
+        monkeypatch.setattr("bridge.engine.ray_node.Ports.numbers", ports)
+        said = type_("doctor", "--cluster", "127.0.0.1", "--json")
+        (finding,) = said.json["findings"]
+        assert (said.status, finding["ok"]) == (1, False)
+        assert finding["detail"] == f"127.0.0.1 takes connections from this machine at {ports[0]}."
+    said = type_("doctor", "--cluster", "127.0.0.1", "--json")
+    assert (said.status, said.json["findings"][0]["ok"]) == (0, True)
+    said = type_("doctor", "--cluster", "nobody.invalid", "--json")
+    assert (said.status, said.json["findings"][0]["ok"]) == (1, False)
 
 
 def test_bench_tries_every_engine_and_doctor_tells_what_it_found(

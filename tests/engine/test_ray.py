@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bridge.engine.ray import Driver, Plan, RayCluster, check_token, environment, launch
+from bridge.engine.ray import Driver, Identity, Plan, RayCluster, check_token, environment, launch
 from bridge.engine.workers import Call, Done, Published, Refused, Seen, WorkerState
 from bridge.errors import CheckpointUnknown, ConfigInvalid
 from tests.engine.fakes import some_crops, wait_until
@@ -164,6 +164,16 @@ def test_token_authentication_is_demanded_whatever_the_environment_says(
     assert told["RAY_AUTH_MODE"] == "token"
     assert told["RAY_AUTH_TOKEN_PATH"] == str(token)
     assert "RAY_AUTH_TOKEN" not in told
+
+
+def test_where_the_cluster_speaks_tls_ray_is_told_by_which_files(token: Path, tmp_path: Path) -> None:
+    assert "RAY_USE_TLS" not in environment(token)
+    told = environment(token, Identity(tmp_path))
+    assert told["RAY_USE_TLS"] == "1"
+    files = ("RAY_TLS_CA_CERT", "RAY_TLS_SERVER_CERT", "RAY_TLS_SERVER_KEY")
+    assert [told[name] for name in files] == [
+        str(tmp_path / name) for name in ("authority.pem", "node.pem", "node.key")
+    ]
 
 
 def test_a_driver_is_a_process_that_gets_its_plan(token: Path) -> None:

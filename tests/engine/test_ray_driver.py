@@ -315,4 +315,6 @@ def test_only_a_stranger_who_lacks_the_token_was_refused(
 ) -> None:
     monkeypatch.setattr(ray_driver, "AS_A_STRANGER", code)
     monkeypatch.setattr(ray_driver, "STRANGER_SECONDS", 1.0 if "sleep" in code else 20.0)
-    assert ray_driver.was_refused(ray_driver.as_a_stranger("head:1")) is refused
+    stranger = ray_driver.as_a_stranger("head:1")
+    ray_driver.send_in(stranger)
+    assert ray_driver.was_refused(stranger) is refused

@@ -11,9 +11,10 @@ Bridge.__index = Bridge
 
 local HEALTH_SECONDS = 5
 local PICTURE_SECONDS = 120
+local BYTES = "application/octet-stream"
 
 --- A client.
--- @param options { request =, upload = as in Http.lua, now = function() -> seconds,
+-- @param options { request = as in Http.lua, now = function() -> seconds,
 --   endpoint = function() -> { url =, token =, isLocal =, exchange = }, or nil and a problem }
 -- The endpoint is asked for at each call: after a restart the bridge has a new token, and perhaps a new port.
 function Bridge.new(options)
@@ -234,17 +235,28 @@ local function itemPath(job, number)
     return "/v1/jobs/" .. job .. "/items/" .. string.format("%d", number)
 end
 
---- Send a file that the bridge cannot reach by a path: { upload = id }.
-function Bridge:upload(path, fileName)
-    local answer, problem = self:exchange(function(endpoint)
-        return self.options.upload(endpoint.url .. "/v1/uploads", path, {
-            headers = headersFor(endpoint), fileName = fileName, timeout = PICTURE_SECONDS,
-        })
-    end)
-    if not answer then return nil, problem end
-    local content = Json.decode(answer.body)
-    if not Json.isObject(content) or not content.upload then return nil, foreign(answer.status) end
-    return content
+--- Begin to send a file that the bridge cannot reach by a path; its bytes come by `continueUpload`.
+-- @return { upload = id, offset = 0, size =, complete = false }.
+function Bridge:beginUpload(fileName, size)
+    return self:ask("POST", "/v1/uploads", nil, {
+        body = "",
+        contentType = BYTES,
+        headers = { ["Upload-Length"] = string.format("%.0f", size), ["GPEN-File-Name"] = escaped(fileName) },
+    })
+end
+
+--- How much of an upload has come: as `beginUpload`.
+function Bridge:uploadState(upload) return self:ask("GET", "/v1/uploads/" .. upload) end
+
+--- Send the piece of an upload that begins at `offset`, where the bridge has come to.
+-- @return as `beginUpload`; `complete` after the last piece.
+function Bridge:continueUpload(upload, offset, bytes)
+    return self:ask("PATCH", "/v1/uploads/" .. upload, nil, {
+        body = bytes,
+        contentType = BYTES,
+        headers = { ["Upload-Offset"] = string.format("%.0f", offset) },
+        timeout = PICTURE_SECONDS,
+    })
 end
 
 --- Make a job. The same message under the same key gives the job that is there.

@@ -68,7 +68,7 @@ end
 --- A client of the bridge at an endpoint.
 function Connection.clientOf(endpoint)
     return Bridge.new {
-        request = Http.request, upload = Http.upload, now = LrDate.currentTime, endpoint = endpoint,
+        request = Http.request, now = LrDate.currentTime, endpoint = endpoint,
     }
 end
 

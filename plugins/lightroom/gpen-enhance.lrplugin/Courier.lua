@@ -9,6 +9,9 @@ local Workspace = require "Workspace"
 
 local Courier = {}
 
+-- Of a file that is sent: what a broken wire costs, and what lies in memory at a time.
+local PIECE_BYTES = 8 * 1024 * 1024
+
 -- Where the result waits in the work folder until it is brought to its place.
 local function waiting(item)
     return Files.child(item.work, "result")
@@ -21,16 +24,42 @@ end
 
 -- --- out ---------------------------------------------------------------------
 
+-- The upload of this very file that has begun, as the bridge knows it; or a new one.
+local function begunUpload(bridge, item, size)
+    if item.upload then
+        local state, problem = bridge:uploadState(item.upload)
+        if state and state.size == size then return state end
+        if not state and problem.code ~= "upload_unknown" then return nil, problem end
+    end
+    local begun, problem = bridge:beginUpload(Files.leaf(item.rendered), size)
+    item.upload = begun and begun.upload
+    return begun, problem
+end
+
+-- Send the rendered picture piece by piece. Where a wire broke, the next try goes on at the last piece.
+local function sent(bridge, item)
+    local size = Files.size(item.rendered) or 0
+    local state, problem = begunUpload(bridge, item, size)
+    local piece = Files.pieces(item.rendered)
+    while state and not state.complete do
+        -- All of it may be there, and only its end not yet known.
+        local bytes = state.offset == size and "" or piece(state.offset, PIECE_BYTES)
+        if not bytes then return nil, { code = "image_unreadable" } end
+        state, problem = bridge:continueUpload(item.upload, state.offset, bytes)
+    end
+    if state then return state.upload end
+    -- The bridge is still busy with a piece whose wire broke.
+    if problem.code == "upload_offset_conflict" then problem.retryable = true end
+    return nil, problem
+end
+
 local function sourceOf(bridge, run, item)
     local endpoint, problem = bridge:endpoint()
     if not endpoint then return nil, problem end
     if endpoint.isLocal then return { path = Workspace.exchangeName(run.root, item.rendered) } end
-    if not item.upload then
-        local uploaded, whyNot = bridge:upload(item.rendered, Files.leaf(item.rendered))
-        if not uploaded then return nil, whyNot end
-        item.upload = uploaded.upload
-    end
-    return { upload = item.upload }
+    local upload, whyNot = sent(bridge, item)
+    if not upload then return nil, whyNot end
+    return { upload = upload }
 end
 
 -- The bridge's number of an item: it numbers in the order in which it was given them.
@@ -83,6 +112,7 @@ function Courier.submit(bridge, run, item, keepJob)
     if not number then return nil, lost end
     run.lastNumber = number
     item.job, item.number = run.job, number
+    item.upload = nil  -- it is the job's now; a second render is another file
     return true
 end
 

@@ -42,6 +42,24 @@ function Files.read(path)
     return LrFileUtils.readFile(path)
 end
 
+--- A reader of a file's pieces.
+-- @return function(offset, count) -> at most `count` bytes; nil behind the end, and where there is no file.
+function Files.pieces(path)
+    local whole
+    return function(offset, count)
+        local file = not whole and io.open(path, "rb")
+        if file then
+            file:seek("set", offset)
+            local bytes = file:read(count)
+            file:close()
+            return bytes
+        end
+        -- On Windows io.open takes no letters beyond the code page; the host does, but reads all at once.
+        whole = whole or Files.read(path) or ""
+        return offset < #whole and whole:sub(offset + 1, offset + count) or nil
+    end
+end
+
 --- Make a folder and those above it.
 function Files.makeFolder(path)
     LrFileUtils.createAllDirectories(path)

@@ -39,17 +39,4 @@ function Http.request(method, url, options)
     return answer(LrHttp.post(url, options.body or "{}", headers, method, timeout))
 end
 
---- Send a file from disk; the host reads it piece by piece.
--- @return as `request`.
-function Http.upload(url, path, options)
-    local headers = {}
-    for field, value in pairs(options.headers) do
-        table.insert(headers, { field = field, value = value })
-    end
-    local chunks = {
-        { name = "file", fileName = options.fileName, filePath = path, contentType = "application/octet-stream" },
-    }
-    return answer(LrHttp.postMultipart(url, chunks, headers, options.timeout or TIMEOUT_SECONDS))
-end
-
 return Http

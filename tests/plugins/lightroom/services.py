@@ -15,7 +15,6 @@ from tests.plugins.lightroom import surface
 from tests.plugins.lightroom.catalog import Photo
 from tests.plugins.lightroom.darkroom import rendered
 from tests.plugins.lightroom.person import Dialog, Message, nobody
-from tests.plugins.lightroom.wire import multipart
 from tests.plugins.lightroom.world import PLUGIN, PLUGIN_ID
 
 if TYPE_CHECKING:
@@ -141,7 +140,6 @@ class Services:
             "http": self._http,
             "http_done": lambda ticket: self._host.wire.done(ticket),
             "http_result": self._http_result,
-            "multipart": self._multipart,
         }
         for name, function in in_luas_terms.items():
             services[name] = self._host.service(function, in_luas_terms=True)
@@ -247,12 +245,6 @@ class Services:
     def _http_result(self, ticket: int) -> Any:
         content, status, fields, failure = self._host.wire.result(ticket)
         return content, status, self._host.to_lua(fields), self._host.to_lua(failure)
-
-    def _multipart(self, chunks: Any) -> Any:
-        body, kind = multipart(
-            self._host.from_lua(chunks), lambda path: self._host.world.disk.real(path).read_bytes()
-        )
-        return body, kind.encode()
 
     # --- the catalogue ------------------------------------------------------
 

@@ -27,7 +27,7 @@ NAMESPACES: dict[str, str] = {
         "files isWritable move moveToTrash readFile volumeAttributes"
     ),
     "LrFunctionContext": "callWithContext postAsyncTaskWithContext",
-    "LrHttp": "get!~ post!~ postMultipart!~ openUrlInBrowser",
+    "LrHttp": "get!~ post!~ openUrlInBrowser",
     "LrLocalization": "currentLanguage",
     "LrLogger": "",
     "LrPasswords": "retrieve store",

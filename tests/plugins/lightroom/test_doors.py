@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -356,7 +357,7 @@ def test_a_studios_bridge_over_tls_by_pairing_and_upload(world: World, studio_br
 
     later = Host(world)
     photos = [world.add("婚礼.nef"), world.add("b.nef")]
-    later.wire.faults.append(Fault("POST /v1/uploads$", "lost", times=1))  # a wire broke
+    later.wire.faults.append(Fault("PATCH /v1/uploads/", "lost", times=1))  # a wire broke
     later.answers = [("2 photos enhanced", "cancel")]
     later.menu("EnhanceAgain")
     assert not later.failures, "\n".join(later.failures)
@@ -366,6 +367,65 @@ def test_a_studios_bridge_over_tls_by_pairing_and_upload(world: World, studio_br
     assert {one.scheme for one in exchanges} == {"https"}
     assert all(token not in line for line in host.logged + later.logged)
     assert world.leftovers() == []
+
+
+@pytest.mark.parametrize("how", ["refused", "lost"])
+@pytest.mark.parametrize("before", [0, 1])
+def test_an_upload_goes_on_where_a_wire_broke(
+    world: World, studio_bridge: RunningBridge, how: str, before: int
+) -> None:
+    host = Host(world)
+    pair(host, studio_bridge.lan_url, studio_bridge.pairing_code())
+    host.quit()
+    later = Host(world)
+    later.render_size = (1700, 1000)  # two pieces
+    world.add("婚礼.nef")
+    later.wire.faults.append(Fault("PATCH /v1/uploads/", how, times=1, after=before))
+    later.menu("EnhanceAgain")
+    assert not later.failures, "\n".join(later.failures)
+    assert len(world.results()) == 1
+    assert later.wire.counts("POST /v1/uploads$") == 1
+    arrived = [one for one in later.wire.exchanges if one.method == "PATCH" and one.status == 200]
+    assert len(arrived) == 2  # no byte came twice
+    assert len({one.path for one in arrived}) == 1
+    (offsets, bodies) = zip(
+        *((int(one.headers["Upload-Offset"]), len(one.body)) for one in arrived), strict=True
+    )
+    assert offsets == (0, bodies[0])
+
+
+def test_an_upload_that_the_bridge_has_forgotten_begins_anew(
+    world: World, studio_bridge: RunningBridge
+) -> None:
+    host = Host(world)
+    pair(host, studio_bridge.lan_url, studio_bridge.pairing_code())
+    host.quit()
+    later = Host(world)
+    world.add("a.nef")
+    unknown = b'{"code": "upload_unknown", "title": "x", "detail": "", "hint": "", "retryable": false}'
+    later.wire.faults += [
+        Fault("PATCH /v1/uploads/", "refused", times=1),
+        Fault("GET /v1/uploads/", (404, unknown), times=1),
+    ]
+    later.menu("EnhanceAgain")
+    assert not later.failures, "\n".join(later.failures)
+    assert len(world.results()) == 1
+    assert later.wire.counts("POST /v1/uploads$") == 2
+
+
+def test_a_second_render_is_sent_as_a_file_of_its_own(world: World, studio_bridge: RunningBridge) -> None:
+    host = Host(world)
+    pair(host, studio_bridge.lan_url, studio_bridge.pairing_code())
+    host.quit()
+    later = Host(world)
+    world.add("a.nef")
+    problem = {"code": "image_truncated", "title": "x", "detail": "", "hint": "", "retryable": False}
+    item = {"item": 0, "state": "failed", "error": problem}
+    later.wire.faults = [Fault("GET .*/items/0$", (200, json.dumps(item).encode()), times=1)]
+    later.menu("EnhanceAgain")
+    assert len(world.results()) == 1
+    assert later.renders.total() == 2
+    assert later.wire.counts("POST /v1/uploads$") == 2
 
 
 def test_a_studios_bridge_whose_authority_is_not_trusted_is_told_nothing(

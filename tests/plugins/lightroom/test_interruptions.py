@@ -62,7 +62,6 @@ def test_the_steps_are_those_of_a_run(world: World, host: Host, bridge: RunningB
         "LrCatalog.createKeyword",
         "LrPhoto.setRawMetadata",
         "LrFileUtils.copy",
-        "LrHttp.postMultipart",
     }
     assert not {label for label in changing if host.calls[label]} - {"LrCatalog.createKeyword"}
 

@@ -6,7 +6,6 @@ import http.client
 import re
 import ssl
 import threading
-import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -139,21 +138,3 @@ class Wire:
     def counts(self, pattern: str) -> int:
         """How many requests were sent that match."""
         return sum(bool(re.search(pattern, f"{one.method} {one.path}")) for one in self.exchanges)
-
-
-def multipart(chunks: list[dict[str, Any]], read: Callable[[str], bytes]) -> tuple[bytes, str]:
-    """The body of postMultipart, and its content type."""
-    boundary = uuid.uuid4().hex
-    out = bytearray()
-    for chunk in chunks:
-        unknown = set(chunk) - {"name", "fileName", "filePath", "value", "contentType"}
-        assert not unknown, f"postMultipart knows no {unknown}"
-        out += f'--{boundary}\r\nContent-Disposition: form-data; name="{chunk["name"]}"'.encode()
-        if "fileName" in chunk:
-            out += f'; filename="{chunk["fileName"]}"'.encode()
-        if "contentType" in chunk:
-            out += f"\r\nContent-Type: {chunk['contentType']}".encode()
-        value = read(chunk["filePath"]) if "filePath" in chunk else chunk["value"]
-        out += b"\r\n\r\n" + (value if isinstance(value, bytes) else str(value).encode()) + b"\r\n"
-    out += f"--{boundary}--\r\n".encode()
-    return bytes(out), f"multipart/form-data; boundary={boundary}"

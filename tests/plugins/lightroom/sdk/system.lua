@@ -86,15 +86,6 @@ imports.LrHttp = K.namespace("LrHttp", {
         if type(body) ~= "string" then error("this emulator's post takes a string body", 2) end
         return exchange(method or "POST", url, body, headersOf(headers), timeout)
     end,
-    postMultipart = function(url, chunks, headers, timeout, callback)
-        local content, kind = py.multipart(chunks)
-        local all = headersOf(headers)
-        table.insert(all, { "Content-Type", kind })
-        if callback then callback(0) end
-        local body, answered = exchange("POST", url, content, all, timeout)
-        if callback then callback(1) end
-        return body, answered
-    end,
     openUrlInBrowser = function(url) py.opened_url(url) end,
 })
 
