@@ -131,7 +131,8 @@ def _upright(pixels: Array, orientation: int) -> Pixels:
         pixels = pixels[::-1]
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)
+    # A side of one pixel keeps the stride of its turn and counts as contiguous all the same; encoders refuse it.
+    return np.ascontiguousarray(pixels) if min(pixels.shape[:2]) > 1 else pixels.copy()
 
 
 def encode(

@@ -131,6 +131,19 @@ def test_a_gray_picture_becomes_srgb_in_a_webp() -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("size", [(1, 9), (9, 1), (1, 1)])
+def test_a_strip_of_one_pixel_can_be_written_however_it_was_turned(
+    orientation: int, size: tuple[int, int]
+) -> None:
+    riding = Metadata(exif=exif_block(orientation, size=size))
+    data = encode(Image(np.full((*size[::-1], 3), 90, np.uint8), metadata=riding), Format.PNG).data
+    found = decode(data, max_megapixels=1)
+    for container in Format:
+        again = decode(encode(found, container).data, max_megapixels=1)
+        assert again.pixels.shape == found.pixels.shape
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("container", list(Format))
 def test_the_orientation_is_applied_once(orientation: int, container: Format) -> None:
     """Against Pillow's own idea of upright."""
