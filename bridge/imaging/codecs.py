@@ -131,7 +131,7 @@ def _upright(pixels: Array, orientation: int) -> Pixels:
         pixels = pixels[::-1]
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
-    # A side of one pixel keeps the stride of its turn and counts as contiguous all the same; encoders refuse it.
+    # A side of one pixel keeps its turned stride and counts as contiguous; encoders refuse that.
     return np.ascontiguousarray(pixels) if min(pixels.shape[:2]) > 1 else pixels.copy()
 
 
