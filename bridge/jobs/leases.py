@@ -9,6 +9,7 @@ from typing import Any
 
 from bridge.errors import BridgeError, DeviceOutOfMemory
 from bridge.jobs.job import CRASHES_BEFORE_ALONE, Lease
+from bridge.jobs.names import check_result_name
 from bridge.jobs.store import Row, of_rows
 from bridge.presets import Parameters
 from bridge.protocol.enhancement import EnhanceRequest, FaceFound
@@ -48,6 +49,7 @@ def promise_of(row: Row) -> Promise:
         StoreUnavailable: the row is damaged.
     """
     kept = json.loads(row["promise"])
+    check_result_name(kept["result"]["name"])
     return Promise(
         row["job"],
         row["item"],

@@ -66,6 +66,16 @@ def result_name(lease: Lease, media_type: str) -> PurePosixPath:
     return PurePosixPath(*filled)
 
 
+def check_result_name(name: str) -> None:
+    """Refuse what `result_name` never made: a stored name is a way down from the output folder, or damage.
+
+    Raises:
+        ValueError: it is damage.
+    """
+    if any(part in ("", ".", "..") or _REFUSED.search(part) for part in name.split("/")):
+        raise ValueError(f"{name!r} is the name of no result")
+
+
 def _filled(part: str, values: dict[str, str]) -> str:
     """One part of a template; too long a stem is cut, so that what tells the result from its source stays."""
     while (

@@ -19,9 +19,10 @@ from bridge.imaging.codecs import inspect
 from bridge.jobs import spool
 from bridge.jobs.job import Lease
 from bridge.jobs.leases import Promise
-from bridge.jobs.names import numbered, result_name
+from bridge.jobs.names import check_result_name, numbered, result_name
 from bridge.jobs.queue import Queue
 from bridge.jobs.spool import Written, part_of
+from bridge.jobs.store import of_rows
 from bridge.protocol import frame
 from bridge.protocol.jobs import ItemResult
 from bridge.reply import Reply
@@ -108,8 +109,14 @@ class Outputs:
                 spool.discard(part)  # no lease of this boot has begun: all are dead
         self._queue.forget_clocks()
 
+    @of_rows
     def path_of(self, name: str) -> Path:
-        """Where a result lies."""
+        """Where a result lies.
+
+        Raises:
+            StoreUnavailable: the stored name is damaged, and may lead anywhere.
+        """
+        check_result_name(name)
         return self.root / PurePosixPath(name)
 
     def _verify(self, part: Path, reply: Reply) -> None:

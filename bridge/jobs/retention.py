@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from bridge.errors import StoreUnavailable
 from bridge.jobs import spool
 from bridge.jobs.journal import Journal
 from bridge.jobs.outputs import Outputs
@@ -116,7 +117,10 @@ class Retention:
         for row in old:
             if excess <= 0 or self._age(row["finished_at"]) < self._rules.keep_days * DAY:
                 return
-            path = self._outputs.path_of(row["result_name"])
+            try:
+                path = self._outputs.path_of(row["result_name"])
+            except StoreUnavailable:  # a damaged name may lead anywhere
+                continue
             size = _own_file(path, self._outputs.root)
             excess -= row["result_bytes"]
             if size in (None, row["result_bytes"]):  # another size: somebody made it theirs

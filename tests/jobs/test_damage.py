@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from typing import Any
 
@@ -131,6 +132,28 @@ def test_what_a_dead_boot_held_and_cannot_be_read_holds_up_no_start(
     assert next_boot.leased().item == 1
     next_boot.outputs.recover()  # nothing is left of it
     assert next_boot.views.job(job).counts.failed == 1
+
+
+ELSEWHERE = ["../../stolen.png", "/etc/stolen.png", "a/../../stolen.png", "a\0.png", "a//b.png", ""]
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_promise_that_leads_elsewhere_is_not_followed(room: Room, reply: Reply, name: str) -> None:
+    job = room.submit(1)
+    room.outputs.publish(room.leased(), reply, {}, lambda: True)
+    with room.store.read() as rows:
+        promise = json.loads(rows.execute("SELECT promise FROM items").fetchone()[0])
+    promise["result"]["name"] = name
+    set_cell(room, "promise", json.dumps(promise), "item = 0")
+    next_boot = room.reborn()
+    next_boot.outputs.recover()
+    assert next_boot.state(job, 0) == "failed"
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_result_that_leads_elsewhere_is_named_and_never_opened(room: Room, name: str) -> None:
+    with pytest.raises(StoreUnavailable, match="damaged"):
+        room.outputs.path_of(name)
 
 
 def test_a_store_that_is_away_fails_no_item(room: Room) -> None:

@@ -46,6 +46,21 @@ def test_oldest_first_and_only_as_many_as_needed(full: tuple[Room, str, list[str
     assert tidy.plan() == []
 
 
+def test_a_damaged_name_is_passed_over(full: tuple[Room, str, list[str]]) -> None:
+    """It may lead anywhere; the others go on."""
+    room, job, _ = full
+    (room.outputs.root.parent / "precious.png").write_bytes(b"another's")
+    with room.store.write() as rows:
+        rows.execute(
+            "UPDATE items SET result_name = '../precious.png', result_bytes = 9 WHERE job = ? AND item = 0",
+            (job,),
+        )
+    removed = [removal.name for removal in retention(room, max_bytes=0).tidy()]
+    assert removed
+    assert "../precious.png" not in removed
+    assert (room.outputs.root.parent / "precious.png").read_bytes() == b"another's"
+
+
 def test_what_nobody_fetched_is_never_removed(full: tuple[Room, str, list[str]]) -> None:
     room, _, files = full
     retention(room, max_bytes=0).tidy()
