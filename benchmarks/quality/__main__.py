@@ -24,6 +24,7 @@ from bridge.checkpoints import Checkpoints
 from bridge.config import bundled
 from bridge.engine.device import choose
 from bridge.engine.engine import Engine
+from bridge.faces.align import TEMPLATES, similarity
 from bridge.faces.detect import Detector
 from bridge.imaging.codecs import Format, decode, encode
 from bridge.imaging.image import Image
@@ -41,6 +42,8 @@ SEED = 11
 SHEET_FACES = 4
 PORTRAITS = 8
 PIPELINE_LEVEL = "medium"
+CROPS, CROP_SIDE = "ffhq_512", 256
+"""Template and side of the crops that the levels are made for."""
 
 Row = dict[str, float]
 Measure = Callable[[FloatImage, FloatImage], float]
@@ -79,9 +82,11 @@ def on_portraits(tools: Tools, portraits: list[Path]) -> float:
     for path in portraits:
         photo = decode(path.read_bytes(), max_megapixels=100)
         face = tools.detector.detect(photo, min_size=tools.min_face, min_score=tools.min_score)[0]
+        # As strong as on a crop: a pixel of the crop is so many of the photo.
+        factor = 1 / similarity(face.landmarks, TEMPLATES[CROPS] * CROP_SIDE).scale
         original = photo.pixels.astype(np.float32) / np.float32(255)
         random = np.random.default_rng([SEED, *path.name.encode()])
-        worse = degrade(original, scaled(LEVELS[PIPELINE_LEVEL], face.size / 256), random)
+        worse = degrade(original, scaled(LEVELS[PIPELINE_LEVEL], factor), random)
         image = Image(np.rint(worse * 255).astype(np.uint8))
         better = enhance(image, parameters, tools).image.pixels.astype(np.float32) / np.float32(255)
         x0, y0, x1, y1 = (max(0, round(value)) for value in face.box)
