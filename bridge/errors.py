@@ -375,7 +375,7 @@ class ExtraMissing(BridgeError):
     code = "extra_missing"
     title = "An optional part is not installed"
     status = 501
-    default_hint = "Install it with pip, as the detail says."
+    default_hint = "Run what the detail says with the pip of the bridge's own environment (docs/install.md)."
 
 
 # --- the service ------------------------------------------------------------

@@ -34,13 +34,13 @@ class Finding:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Check Python, torch, the device, the engine, checkpoints, detector, disk, ports and bridge.json."""
-    from bridge.config import Places, load
+    """Check settings, Python, torch, device, engine, checkpoints, detector, disk, ports and bridge.json."""
+    from bridge.config import Places
 
     with reported(as_json):
         places = Places.current()
-        settings = load(places)
-        findings = [
+        settings, finding = _settings(places)
+        findings = [finding] + [
             _checked(subject, check)
             for subject, check in (
                 ("python", _python),
@@ -66,6 +66,19 @@ def _checked(subject: str, check: Callable[[], str]) -> Finding:
         return Finding(subject, True, check())
     except BridgeError as error:
         return Finding(subject, False, error.detail, error.hint)
+
+
+def _settings(places: Places) -> tuple[Settings, Finding]:
+    """The settings in force and what is to be said of them; if they are broken, the defaults to go on with."""
+    from bridge.config import Settings, load
+    from bridge.errors import ConfigInvalid
+
+    try:
+        settings = load(places)
+    except ConfigInvalid as error:
+        return Settings.model_construct(), Finding("settings", False, error.detail, error.hint)
+    there = "" if places.settings_file.exists() else " (not there: the defaults hold)"
+    return settings, Finding("settings", True, f"{places.settings_file}{there}")
 
 
 def _python() -> str:
@@ -183,7 +196,8 @@ def _ports(places: Places, settings: Settings) -> str:
     port = sockets[0].getsockname()[1]
     for listening in sockets:
         listening.close()
-    return f"{port} is free"
+    taken = f"; {settings.port} is another program's" if port != settings.port and settings.port else ""
+    return f"{port} is free{taken}"
 
 
 def _show(findings: list[Finding], as_json: bool) -> None:

@@ -162,7 +162,8 @@ class Report:
             people.print(f"  {item['error']['hint']}", style="dim", markup=False, soft_wrap=True)
         if self.interrupted:
             left = self._total - len(self._items)
-            people.print(f"Stopped: {left} pictures are left. Run the same command again to go on.")
+            rest = "1 picture is" if left == 1 else f"{left} pictures are"
+            people.print(f"Stopped: {rest} left. Run the same command again to go on.")
         people.print("total {total}, success {success}, failed {failed}".format(**counts), style="bold")
 
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -139,6 +141,34 @@ def test_doctor_finds_what_is_there_and_what_is_missing(type_: Type, installed: 
     wrong = {finding["subject"]: finding["advice"] for finding in said.json["findings"] if not finding["ok"]}
     assert wrong.keys() >= {"checkpoints", "bridge"}
     assert all(wrong.values())
+
+
+def test_doctor_goes_on_with_the_rest_when_the_settings_are_broken(
+    type_: Type, installed: None, home: Path
+) -> None:
+    def word() -> dict[str, Any]:
+        return {finding["subject"]: finding for finding in type_("doctor", "--json").json["findings"]}
+
+    assert "not there" in word()["settings"]["detail"]
+    home.mkdir(exist_ok=True)
+    (home / "settings.toml").write_text("prot = 17870")
+    told = word()
+    assert not told["settings"]["ok"]
+    assert "`port`" in told["settings"]["advice"]
+    assert told["detector"]["ok"]
+
+
+def test_doctor_says_that_another_program_has_the_port(
+    type_: Type, installed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        monkeypatch.setenv("GPEN_PORT", str(port))
+        found = type_("doctor", "--json").json["findings"]
+    told = next(finding["detail"] for finding in found if finding["subject"] == "ports")
+    assert f"{port} is another program's" in told
 
 
 def test_bench_tries_every_engine_and_doctor_tells_what_it_found(
