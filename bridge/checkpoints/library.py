@@ -399,7 +399,10 @@ def _not_installed(entry: Entry) -> CheckpointNotInstalled:
         return CheckpointNotInstalled(
             f"{entry.name} should have come with the product.", hint="Install the bridge again."
         )
-    return CheckpointNotInstalled(f"{entry.name} is not installed.")
+    return CheckpointNotInstalled(
+        f"{entry.name} is not installed.",
+        hint=f"Run `gpen-bridge weights pull {entry.name}`, or import the file with `weights import`.",
+    )
 
 
 def _offline_advice(entry: Entry) -> str:
