@@ -80,7 +80,8 @@ def enhance(
 def batch_name(paths: Sequence[Path]) -> str:
     """What the batch is called in lists."""
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    return f"{paths[0].resolve().name[: 200 - len(more)]}{more}"
+    name = paths[0].resolve().name.encode("utf-8", "replace").decode()  # a name need not be text
+    return f"{name[: 200 - len(more)]}{more}"
 
 
 def expanded(paths: Sequence[Path]) -> list[Path]:
