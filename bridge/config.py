@@ -264,8 +264,8 @@ def load(places: Places, **flags: Any) -> Settings:
     except SettingsError as error:  # a list that is not JSON; the message names the field and nothing else
         name = next((name for name in from_environment if f'"{name}"' in str(error)), "")
         raise ConfigInvalid(
-            f"Setting `{name}` ({where(name)}) is not JSON, as in '[\"one\", \"two\"]'.",
-            hint="Mend the variable, or unset it to use the default.",
+            f"Setting `{name}` ({where(name)}) is no JSON list.",
+            hint='Write it like ["one", "two"], or unset the variable to use the default.',
         ) from error
 
 

@@ -109,7 +109,7 @@ def test_a_list_in_the_environment_that_is_not_json_is_named(
     places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GPEN_ALLOWED_ROOTS", "/photos")
-    with pytest.raises(ConfigInvalid, match="GPEN_ALLOWED_ROOTS.*JSON"):
+    with pytest.raises(ConfigInvalid, match=r"GPEN_ALLOWED_ROOTS.*JSON"):
         load(places)
 
 

@@ -69,7 +69,7 @@ def _checked(subject: str, check: Callable[[], str]) -> Finding:
 
 
 def _settings(places: Places) -> tuple[Settings, Finding]:
-    """The settings in force and what is to be said of them; if they are broken, the defaults to go on with."""
+    """The settings in force, or the defaults if those are broken, and what is to be said of them."""
     from bridge.config import Settings, load
     from bridge.errors import ConfigInvalid
 

@@ -124,7 +124,7 @@ def left_out(paths: Sequence[Path]) -> list[str]:
         if others:
             kinds = ", ".join(sorted({path.suffix.lower() or path.name for path in others}))
             files = "1 file" if len(others) == 1 else f"{len(others)} files"
-            told.append(f"Left out of {folder}, since only JPEG, PNG, TIFF and WebP are read: {files} ({kinds}).")
+            told.append(f"Only JPEG, PNG, TIFF and WebP are read; left out of {folder}: {files} ({kinds}).")
     return told
 
 

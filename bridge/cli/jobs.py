@@ -239,8 +239,9 @@ async def _follow(client: Client, job: str, as_json: bool) -> JobState:
 def _tell(job: JobState) -> None:
     counts = job.counts
     people.print(
-        f"[bold]{job.job}[/] {_begun(job)}, {escape(job.preset)}, {_state(job)}: {counts.done} done, {counts.failed} failed,"
-        f" {counts.cancelled} cancelled, {counts.queued + counts.leased} left of {counts.total} {_left(job)}"
+        f"[bold]{job.job}[/] {_begun(job)}, {escape(job.preset)}, {_state(job)}: {counts.done} done,"
+        f" {counts.failed} failed, {counts.cancelled} cancelled,"
+        f" {counts.queued + counts.leased} left of {counts.total} {_left(job)}"
     )
     if job.waiting:
         people.print(f"Waiting: {job.waiting.detail}", style="yellow", markup=False)
