@@ -412,7 +412,7 @@ class PortTaken(BridgeError):
 class AlreadyRunning(BridgeError):
     code = "already_running"
     title = "A bridge already runs on this data folder"
-    default_hint = "Use the running one, or stop it first."
+    default_hint = "Use the running one (`gpen-bridge serve --open` opens its console), or stop it first."
 
 
 class CommandRunning(BridgeError):
