@@ -33,7 +33,8 @@ Slider = Annotated[int | None, typer.Option(min=0, max=100, help="0 to 100; abse
 def enhance(
     paths: Annotated[list[Path], typer.Argument(exists=True, help="Pictures, or folders of them.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for the results; absent: beside each.")
+        Path | None,
+        typer.Option("--output", "-o", file_okay=False, help="Folder for the results; absent: beside each."),
     ] = None,
     preset: Annotated[str, typer.Option(help="Where the parameters start from.")] = "default",
     strength: Slider = None,

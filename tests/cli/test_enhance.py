@@ -73,6 +73,7 @@ def test_sliders_at_zero_change_nothing(type_: Type, installed: None, photos: Pa
         ("PHOTO", "--depth", "12"),
         ("PHOTO", "--format", "gif"),
         ("PHOTO", "--preset", "../x"),
+        ("PHOTO", "-o", "PHOTO"),
         (),
     ],
 )

@@ -202,6 +202,7 @@ def test_bench_tells_where_the_time_of_a_photo_goes(type_: Type, installed: None
     assert all(seconds > 0 for seconds in told["seconds"].values())
     assert told["photos_an_hour"] == pytest.approx(3600 / sum(told["seconds"].values()), rel=0.01)
     shown = type_("bench", "tiny", "--photo", photos / "anna.png").out
+    assert "anna.png: 0.1 megapixels, 1 face\n" in shown
     assert "such photos an hour" in shown
     assert "restore" in shown
     assert type_("bench", "--photo", photos / "missing.png").status == 2
