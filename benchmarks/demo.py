@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from bridge.client import Client, EnhancedPicture
 from bridge.config import Places
+from bridge.errors import BridgeError
 from bridge.imaging.codecs import Format, decode, encode
 from bridge.imaging.colour import to_working
 from bridge.imaging.image import Image
@@ -36,6 +37,8 @@ SEED = 2026
 BLUR, SHRINK, NOISE, JPEG_QUALITY = 1.2, 1.8, 4.0, 60
 """What an old phone or a scan does: pixels of sigma, factor, sigma of 255, quality."""
 START_SECONDS = 120.0
+LARGEST = 250
+"""Megapixels, as the bridge takes them."""
 WIDEST = 1800
 """Pixels of compare.png; the face below is at 100 % whatever the photo's size."""
 BAR = 36
@@ -132,17 +135,28 @@ def _fitted(pixels: Bytes) -> Bytes:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def own(path: Path) -> bytes:
+    """The file of a photo of one's own; SystemExit says why it cannot be taken."""
+    try:
+        data = path.read_bytes()
+        decode(data, max_megapixels=LARGEST)
+    except OSError as error:
+        raise SystemExit(f"{path} cannot be read: {error.strerror}.") from error
+    except BridgeError as error:
+        raise SystemExit(f"{path}: {error.detail} {error.hint}") from error
+    return data
+
+
 def main() -> None:
-    """Run the demo; the exit status is 1 when the bridge cannot be started."""
+    """Run the demo; the exit status is 1 when there is no photo, or the bridge cannot be started."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("photo", type=Path, nargs="?", help="a picture of your own")
     parser.add_argument("--preset", default="default")
     parser.add_argument("--out", type=Path, default=Path("demo"))
     asked = parser.parse_args()
-    asked.out.mkdir(parents=True, exist_ok=True)
 
     if asked.photo:
-        data = asked.photo.read_bytes()
+        data = own(asked.photo)
         print(f"{asked.photo}, as it is")
     else:
         from skimage.data import astronaut  # the demo extra ships it
@@ -156,7 +170,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="gpen-demo-") as home, bridge(Path(home)) as places:
         done = asyncio.run(enhanced(places, data, request))
 
-    before, after = (decode(picture, max_megapixels=250) for picture in (data, done.data))
+    before, after = (decode(picture, max_megapixels=LARGEST) for picture in (data, done.data))
+    asked.out.mkdir(parents=True, exist_ok=True)
     (asked.out / "before.png").write_bytes(encode(before, Format.PNG).data)
     (asked.out / "after.png").write_bytes(done.data)
     compared = comparison(shown(before), shown(after), done.result.faces)

@@ -7,7 +7,9 @@ The file is `settings.toml` in the data folder.
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 import platformdirs
 from pydantic import Field, IPvAnyAddress, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from bridge.errors import ConfigInvalid
 
@@ -239,26 +241,65 @@ def load(places: Places, **flags: Any) -> Settings:
         ConfigInvalid: the file is not TOML, or a value is unknown or out of range.
     """
     given = {name: value for name, value in flags.items() if value is not None}
+    text = _read(places.settings_file)
+    from_environment = set(Settings.model_fields) & {
+        name.removeprefix("GPEN_").lower() for name in os.environ if name.startswith("GPEN_")
+    }
+
+    def where(name: str) -> str:
+        """The place that a setting's value comes from."""
+        if name in given:
+            return f"the flag `--{name}`"
+        if name in from_environment:
+            return f"the environment variable GPEN_{name.upper()}"
+        line = _line_of(name, text)
+        return f"{places.settings_file}, line {line}" if line else str(places.settings_file)
+
     try:
-        from_file = _read_file(places.settings_file)
-        from_environment = set(Settings.model_fields) & {
-            name.removeprefix("GPEN_").lower() for name in os.environ if name.startswith("GPEN_")
+        below = {
+            name: value
+            for name, value in _parsed(text, places.settings_file).items()
+            if name not in from_environment
         }
-        below = {name: value for name, value in from_file.items() if name not in from_environment}
         return Settings(**(below | given))
     except ValidationError as error:
         problem = error.errors()[0]
-        name = ".".join(str(part) for part in problem["loc"])
-        raise ConfigInvalid(f"Setting `{name}`: {problem['msg']}.") from error
+        name = str(problem["loc"][0])
+        if problem["type"] == "extra_forbidden":
+            raise _unknown(name, where(name)) from error
+        raise ConfigInvalid(f"Setting `{name}` ({where(name)}): {problem['msg']}.") from error
+    except SettingsError as error:  # a list that is not JSON; the message names the field and nothing else
+        name = next((name for name in from_environment if f'"{name}"' in str(error)), "")
+        raise ConfigInvalid(
+            f"Setting `{name}` ({where(name)}) is no JSON list.",
+            hint='Write it like ["one", "two"], or unset the variable to use the default.',
+        ) from error
 
 
-def _read_file(path: Path) -> dict[str, Any]:
+def _unknown(name: str, where: str) -> ConfigInvalid:
+    near = difflib.get_close_matches(name, Settings.model_fields, 1)
+    meant = f"Did you mean `{near[0]}`? " if near else ""
+    return ConfigInvalid(
+        f"There is no setting `{name}` ({where}).", hint=f"{meant}docs/settings.md names them all."
+    )
+
+
+def _line_of(name: str, text: str) -> int | None:
+    """The number of the line that sets `name` in a TOML file; None if no line begins with it."""
+    pattern = re.compile(rf"""\s*(["']?){re.escape(name)}\1\s*=|\s*\[+\s*{re.escape(name)}\s*\]""")
+    return next((n for n, line in enumerate(text.splitlines(), 1) if pattern.match(line)), None)
+
+
+def _read(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")  # Windows editors begin a file with a mark
+        return path.read_text(encoding="utf-8-sig")  # Windows editors begin a file with a mark
     except FileNotFoundError:
-        return {}
+        return ""
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigInvalid(f"{path} cannot be read: {error}.") from error
+
+
+def _parsed(text: str, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

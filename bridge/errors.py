@@ -375,7 +375,7 @@ class ExtraMissing(BridgeError):
     code = "extra_missing"
     title = "An optional part is not installed"
     status = 501
-    default_hint = "Install it with pip, as the detail says."
+    default_hint = "Run what the detail says with the pip of the bridge's own environment (docs/install.md)."
 
 
 # --- the service ------------------------------------------------------------
@@ -412,7 +412,7 @@ class PortTaken(BridgeError):
 class AlreadyRunning(BridgeError):
     code = "already_running"
     title = "A bridge already runs on this data folder"
-    default_hint = "Use the running one, or stop it first."
+    default_hint = "Use the running one (`gpen-bridge serve --open` opens its console), or stop it first."
 
 
 class CommandRunning(BridgeError):

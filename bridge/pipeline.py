@@ -243,7 +243,10 @@ def _select(faces: Sequence[Face], parameters: Parameters) -> list[int]:
     if parameters.select == "largest":
         return [max(range(len(faces)), key=lambda index: faces[index].size)] if faces else []
     if missing := [index for index in parameters.select if index >= len(faces)]:
-        raise InvalidRequest(f"Face {missing[0]} was selected, but the picture has {len(faces)} faces.")
+        raise InvalidRequest(
+            f"Face {missing[0]} was selected; numbered from 0, the picture has {len(faces)}.",
+            hint="List them with `gpen-bridge faces PHOTO` (programs: /v1/faces).",
+        )
     return sorted(set(parameters.select))
 
 

@@ -231,7 +231,7 @@ def _install_in_lightroom(plugin: Plugin, path: Path, folder: Path | None) -> In
     if modules is None:
         raise PluginNotInstalled(
             "Lightroom Classic does not run on this system.",
-            hint=f"Name a folder with --dest, or add {path} unpacked in the Plug-in Manager.",
+            hint=f"Name a folder with --dest, or unpack {path} and add the folder in the Plug-in Manager.",
         )
     target, fresh = modules / LIGHTROOM_FOLDER, modules / f".{LIGHTROOM_FOLDER}.part"
     try:

@@ -77,6 +77,42 @@ def test_a_broken_environment_is_named(places: Places, monkeypatch: pytest.Monke
         load(places)
 
 
+def test_the_line_of_a_broken_file_is_named(places: Places) -> None:
+    places.settings_file.write_text("# mine\nmin_face = 40\n  port = 99999\n")
+    with pytest.raises(ConfigInvalid, match=r"settings\.toml, line 3\): .*65535"):
+        load(places)
+
+
+def test_a_setting_that_does_not_exist_gets_the_one_that_was_meant(places: Places) -> None:
+    places.settings_file.write_text("prot = 17870\n")
+    with pytest.raises(ConfigInvalid, match=r"no setting `prot` \(.*line 1\)") as raised:
+        load(places)
+    assert "`port`" in raised.value.hint
+
+
+def test_a_section_is_no_setting(places: Places) -> None:
+    places.settings_file.write_text("[bridge]\nport = 17870\n")
+    with pytest.raises(ConfigInvalid, match=r"no setting `bridge` \(.*line 1\)"):
+        load(places)
+
+
+def test_the_source_of_a_broken_value_is_named(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    places.settings_file.write_text("port = 17870\n")
+    monkeypatch.setenv("GPEN_PORT", "many")
+    with pytest.raises(ConfigInvalid, match="variable GPEN_PORT"):
+        load(places)
+    with pytest.raises(ConfigInvalid, match="flag `--port`"):
+        load(places, port=99999)
+
+
+def test_a_list_in_the_environment_that_is_not_json_is_named(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GPEN_ALLOWED_ROOTS", "/photos")
+    with pytest.raises(ConfigInvalid, match=r"GPEN_ALLOWED_ROOTS.*JSON"):
+        load(places)
+
+
 def test_settings_are_frozen(places: Places) -> None:
     with pytest.raises(ValueError, match="frozen"):
         load(places).port = 1  # type: ignore[misc]  # what mypy forbids must also fail at run time

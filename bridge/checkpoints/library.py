@@ -381,7 +381,9 @@ class Checkpoints:
     def _adopt(self, path: Path, published: Stamp, entry: Entry) -> None:
         """Convert a file whose hash is settled, put it in its place and record it, in this order."""
         if entry.bundled:
-            raise InvalidRequest(f"{entry.name} comes with the product.")
+            raise InvalidRequest(
+                f"{entry.name} comes with the product.", hint="There is nothing to import: it is installed."
+            )
         try:
             self._user.mkdir(parents=True, exist_ok=True)
             with TemporaryDirectory(dir=self._user, prefix=".import-") as aside:
@@ -399,7 +401,10 @@ def _not_installed(entry: Entry) -> CheckpointNotInstalled:
         return CheckpointNotInstalled(
             f"{entry.name} should have come with the product.", hint="Install the bridge again."
         )
-    return CheckpointNotInstalled(f"{entry.name} is not installed.")
+    return CheckpointNotInstalled(
+        f"{entry.name} is not installed.",
+        hint=f"Run `gpen-bridge weights pull {entry.name}`, or import the file with `weights import`.",
+    )
 
 
 def _offline_advice(entry: Entry) -> str:

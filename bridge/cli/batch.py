@@ -256,9 +256,14 @@ def is_picture(path: Path) -> bool:
     return (
         path.suffix.lower() in PICTURES
         and not path.name.startswith((".", "~"))
-        and not OWN_RESULT.search(path.stem)
+        and not is_result(path)
         and path.is_file()
     )
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file has the name of a result of ours."""
+    return OWN_RESULT.search(path.stem) is not None
 
 
 def targets(source: Path, folder: Path, media_type: str) -> Iterator[Path]:

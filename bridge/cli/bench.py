@@ -137,7 +137,8 @@ def _tell_photo(photo: Path, done: list[EnhancedFile], device: Device, as_json: 
         print_json(told)
         return
     what = f"{told['megapixels']} megapixels, {len(faces)} {'face' if len(faces) == 1 else 'faces'}"
-    table = Table("stage", "seconds", "share", title=f"{photo.name}: {what}", title_justify="left")
+    people.print(f"{photo.name}: {what}", markup=False, soft_wrap=True)
+    table = Table("stage", "seconds", "share")
     for stage, seconds in stages.items():
         table.add_row(stage, f"{seconds:.3f}", f"{seconds / whole:.0%}")
     table.add_row("in all", f"{whole:.3f}", "")

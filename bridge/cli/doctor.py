@@ -48,29 +48,31 @@ def doctor(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check Python, torch, the device, the engine, checkpoints, detector, disk, ports and bridge.json."""
-    from bridge.config import Places, load
-
+    """Check settings, Python, torch, device, engine, checkpoints, detector, disk, ports and bridge.json."""
     with reported(as_json):
-        places = Places.current()
-        settings = load(places)
-        checks: tuple[tuple[str, Callable[[], str]], ...] = (
-            ("python", _python),
-            ("torch", _torch),
-            ("device", lambda: _device(settings)),
-            ("engine", lambda: _engine(settings, places)),
-            ("checkpoints", lambda: _checkpoints(places)),
-            ("detector", _detector),
-            ("disk", lambda: _disk(places)),
-            ("bridge", lambda: _bridge(places)),
-            ("ports", lambda: _ports(places, settings)),
-        )
-        if cluster is not None:
-            checks = (("cluster", lambda: _closed(cluster)),)
-        findings = [_checked(subject, check) for subject, check in checks]
+        findings = _all() if cluster is None else [_checked("cluster", lambda: _closed(cluster))]
         _show(findings, as_json)
         if not all(finding.ok for finding in findings):
             raise typer.Exit(1)
+
+
+def _all() -> list[Finding]:
+    from bridge.config import Places
+
+    places = Places.current()
+    settings, finding = _settings(places)
+    checks: tuple[tuple[str, Callable[[], str]], ...] = (
+        ("python", _python),
+        ("torch", _torch),
+        ("device", lambda: _device(settings)),
+        ("engine", lambda: _engine(settings, places)),
+        ("checkpoints", lambda: _checkpoints(places)),
+        ("detector", _detector),
+        ("disk", lambda: _disk(places)),
+        ("bridge", lambda: _bridge(places)),
+        ("ports", lambda: _ports(places, settings)),
+    )
+    return [finding, *(_checked(subject, check) for subject, check in checks)]
 
 
 def _checked(subject: str, check: Callable[[], str]) -> Finding:
@@ -80,6 +82,19 @@ def _checked(subject: str, check: Callable[[], str]) -> Finding:
         return Finding(subject, True, check())
     except BridgeError as error:
         return Finding(subject, False, error.detail, error.hint)
+
+
+def _settings(places: Places) -> tuple[Settings, Finding]:
+    """The settings in force, or the defaults if those are broken, and what is to be said of them."""
+    from bridge.config import Settings, load
+    from bridge.errors import ConfigInvalid
+
+    try:
+        settings = load(places)
+    except ConfigInvalid as error:
+        return Settings.model_construct(), Finding("settings", False, error.detail, error.hint)
+    there = "" if places.settings_file.exists() else " (not there: the defaults hold)"
+    return settings, Finding("settings", True, f"{places.settings_file}{there}")
 
 
 def _python() -> str:
@@ -197,7 +212,8 @@ def _ports(places: Places, settings: Settings) -> str:
     port = sockets[0].getsockname()[1]
     for listening in sockets:
         listening.close()
-    return f"{port} is free"
+    taken = f"; {settings.port} is another program's" if port != settings.port and settings.port else ""
+    return f"{port} is free{taken}"
 
 
 def _closed(host: str) -> str:

@@ -33,7 +33,8 @@ Slider = Annotated[int | None, typer.Option(min=0, max=100, help="0 to 100; abse
 def enhance(
     paths: Annotated[list[Path], typer.Argument(exists=True, help="Pictures, or folders of them.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for the results; absent: beside each.")
+        Path | None,
+        typer.Option("--output", "-o", file_okay=False, help="Folder for the results; absent: beside each."),
     ] = None,
     preset: Annotated[str, typer.Option(help="Where the parameters start from.")] = "default",
     strength: Slider = None,
@@ -58,12 +59,15 @@ def enhance(
     }
     content = {
         "preset": preset,
+        "name": batch_name(paths),
         "params": {name: value for name, value in params.items() if value is not None},
         "output": output_options(format_, depth, quality, "cli/{date}/{stem}-GPEN"),
     }
     with reported(as_json):
         request = job_request(content)
         pictures = chosen(paths)
+        for told in left_out(paths):
+            notices.print(told, style="yellow", markup=False, soft_wrap=True)
         report = Report(as_json, pictures)
         try:
             asyncio.run(_all(pictures, output, request, report))
@@ -72,6 +76,13 @@ def enhance(
         report.show()
         if report.failed or report.interrupted:
             raise typer.Exit(1)
+
+
+def batch_name(paths: Sequence[Path]) -> str:
+    """What the batch is called in lists."""
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    name = paths[0].resolve().name.encode("utf-8", "replace").decode()  # a name need not be text
+    return f"{name[: 200 - len(more)]}{more}"
 
 
 def expanded(paths: Sequence[Path]) -> list[Path]:
@@ -98,6 +109,24 @@ def chosen(paths: Sequence[Path]) -> list[Path]:
         known = ", ".join(sorted(kind.removeprefix(".") for kind in PICTURES))
         raise NothingToDo(f"There is no picture in {', '.join(map(str, paths))} ({known}).")
     return pictures
+
+
+def left_out(paths: Sequence[Path]) -> list[str]:
+    """A sentence for each folder with files of kinds that are not read."""
+    from bridge.cli.batch import is_result
+
+    told: list[str] = []
+    for folder in filter(Path.is_dir, paths):
+        others = [
+            path
+            for path in set(folder.iterdir()) - set(expanded([folder]))
+            if path.is_file() and not path.name.startswith((".", "~")) and not is_result(path)
+        ]
+        if others:
+            kinds = ", ".join(sorted({path.suffix.lower() or path.name for path in others}))
+            files = "1 file" if len(others) == 1 else f"{len(others)} files"
+            told.append(f"Only JPEG, PNG, TIFF and WebP are read; left out of {folder}: {files} ({kinds}).")
+    return told
 
 
 class Report:
@@ -149,7 +178,7 @@ class Report:
         for item in self._items:
             if "output" in item:
                 people.print(
-                    f"{item['output']}  ({item['restored']} of {item['found']} faces)",
+                    f"{item['output']}  ({_faces(item['restored'], item['found'])})",
                     markup=False,
                     soft_wrap=True,
                 )
@@ -162,8 +191,15 @@ class Report:
             people.print(f"  {item['error']['hint']}", style="dim", markup=False, soft_wrap=True)
         if self.interrupted:
             left = self._total - len(self._items)
-            people.print(f"Stopped: {left} pictures are left. Run the same command again to go on.")
+            rest = "1 picture is" if left == 1 else f"{left} pictures are"
+            people.print(f"Stopped: {rest} left. Run the same command again to go on.")
         people.print("total {total}, success {success}, failed {failed}".format(**counts), style="bold")
+
+
+def _faces(restored: int, found: int) -> str:
+    if not found:
+        return "no face found"
+    return f"{restored} of {found} {'face' if found == 1 else 'faces'}"
 
 
 async def _all(pictures: Sequence[Path], folder: Path | None, request: JobRequest, report: Report) -> None:

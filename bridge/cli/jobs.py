@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+from rich.markup import escape
 
 from bridge.cli.fetch import JobId, fetch
 from bridge.cli.report import AsJson, people, print_json, print_json_line, reported
@@ -32,17 +34,19 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """Show the newest batches."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     with reported(as_json):
         found = _ask(lambda client: client.jobs(limit=limit))
         if as_json:
             _print(found)
             return
-        table = Table("job", "name", "preset", "state", "done", "failed", "of", "left")
+        job_, begun = Column("job", no_wrap=True), Column("begun", no_wrap=True)  # copied; read at a glance
+        table = Table(job_, begun, "name", "state", "done", "failed", "left")
         for job in found.jobs:
-            counts = (str(job.counts.done), str(job.counts.failed), str(job.counts.total))
-            table.add_row(job.job, job.name or job.client, job.preset, _state(job), *counts, _left(job))
+            what = (_begun(job), escape(job.name or job.client), _state(job))
+            counts = (f"{job.counts.done} of {job.counts.total}", str(job.counts.failed))
+            table.add_row(job.job, *what, *counts, _left(job))
         if found.jobs or not found.unreadable:
             people.print(table if found.jobs else "There are no batches.")
         for unreadable in found.unreadable:
@@ -235,8 +239,9 @@ async def _follow(client: Client, job: str, as_json: bool) -> JobState:
 def _tell(job: JobState) -> None:
     counts = job.counts
     people.print(
-        f"[bold]{job.job}[/] {_state(job)}: {counts.done} done, {counts.failed} failed,"
-        f" {counts.cancelled} cancelled, {counts.queued + counts.leased} left of {counts.total} {_left(job)}"
+        f"[bold]{job.job}[/] {_begun(job)}, {escape(job.preset)}, {_state(job)}: {counts.done} done,"
+        f" {counts.failed} failed, {counts.cancelled} cancelled,"
+        f" {counts.queued + counts.leased} left of {counts.total} {_left(job)}"
     )
     if job.waiting:
         people.print(f"Waiting: {job.waiting.detail}", style="yellow", markup=False)
@@ -256,6 +261,11 @@ def _tell_item(item: ItemState) -> None:
 
 def _state(job: JobState) -> str:
     return f"{job.state} (waiting: {job.waiting.code})" if job.waiting else str(job.state)
+
+
+def _begun(job: JobState) -> str:
+    """When it was sent, on this computer's clock."""
+    return datetime.fromisoformat(job.created_at).astimezone().strftime("%m-%d %H:%M")
 
 
 def _left(job: JobState) -> str:

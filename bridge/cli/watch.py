@@ -42,7 +42,10 @@ RESULTS = "GPEN"
 def watch(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Where pictures appear.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help=f"Folder for the results; absent: {RESULTS} inside.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", file_okay=False, help=f"Folder for the results; absent: {RESULTS} inside."
+        ),
     ] = None,
     preset: Annotated[str, typer.Option(help="Where the parameters start from.")] = "default",
     strength: Slider = None,

@@ -97,7 +97,7 @@ def verify(
             return
         for one in verified:
             trust = "as at first use" if one.first_use else "as published"
-            people.print(f"{one.entry.name}: {one.sha256} ({trust})")
+            people.print(f"{one.entry.name}: {one.sha256} ({trust})", soft_wrap=True)  # a hash is copied
         if not verified:
             people.print("No checkpoint is installed.")
 

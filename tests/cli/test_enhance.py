@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bridge.cli.batch import targets
-from bridge.cli.enhance import expanded
+from bridge.cli.enhance import expanded, left_out
 from bridge.imaging.codecs import decode
 from tests.cli.conftest import Type
 
@@ -73,6 +73,7 @@ def test_sliders_at_zero_change_nothing(type_: Type, installed: None, photos: Pa
         ("PHOTO", "--depth", "12"),
         ("PHOTO", "--format", "gif"),
         ("PHOTO", "--preset", "../x"),
+        ("PHOTO", "-o", "PHOTO"),
         (),
     ],
 )
@@ -99,6 +100,14 @@ def test_an_unknown_preset_is_refused_before_any_work(type_: Type, installed: No
     assert (said.status, said.json["error"]["code"]) == (1, "preset_unknown")
 
 
+def test_a_face_that_is_not_there_says_how_to_see_which_are(
+    type_: Type, installed: None, photos: Path
+) -> None:
+    said = type_("enhance", photos / "anna.png", "--select", "7", "--json")
+    assert said.status == 1
+    assert "gpen-bridge faces" in said.json["items"][0]["error"]["hint"]
+
+
 def test_a_running_bridge_does_the_work(type_: Type, home: Path, photos: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.server.standalone", "0", "0"],
@@ -123,6 +132,21 @@ def test_folders_give_their_pictures_and_files_are_taken_at_their_word(photos: P
     assert [path.name for path in expanded([photos])] == ["anna.png", "sky.JPEG"]
     chosen = [photos / "older-GPEN.png", photos / "older-GPEN.png", photos / "notes.txt"]
     assert expanded(chosen) == chosen[1:]
+
+
+def test_files_of_a_folder_that_are_left_out_are_told(
+    type_: Type, installed: None, photos: Path, tmp_path: Path
+) -> None:
+    for path in photos.glob("notes.txt"):
+        path.unlink()
+    assert left_out([photos, photos / "anna.png"]) == []
+    for name in ("IMG_1.CR2", "IMG_2.cr2", "IMG_3.heic", ".hidden"):
+        (photos / name).write_bytes(b"raw")
+    said = type_("enhance", photos, "-o", tmp_path / "out")
+    assert said.status == 0
+    assert "3 files (.cr2, .heic)" in said.err
+    assert "anna-GPEN.png  (1 of 1 face)" in said.out
+    assert "sky-GPEN.JPEG  (no face found)" in said.out
 
 
 @pytest.mark.parametrize(

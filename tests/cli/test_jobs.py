@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from bridge.cli.enhance import batch_name
 from bridge.imaging.codecs import decode
 from tests.cli.conftest import Type
 
@@ -38,7 +40,9 @@ def test_verbs_work_without_a_running_bridge(
     assert [item["state"] for item in told["items"]] == ["done", "done", "failed"]
     assert told["counts"]["acked"] == 2
     assert "torn.jpg" in type_("jobs", "show", finished).out
-    assert finished in type_("jobs", "list").out
+    shown = type_("jobs", "list").out
+    assert finished in shown
+    assert all(word in shown for word in ("photos", f"{datetime.now():%m-%d}", "2 of 3", "finished"))
     assert type_("jobs", "watch", finished).status == 1
     out = tmp_path / "fetched"
     assert type_("jobs", "fetch", finished, "-o", out, "--item", "0").status == 0
@@ -70,6 +74,12 @@ def test_verbs_work_without_a_running_bridge(
     said = type_("jobs", "show", "nobody", "--json")
     assert (said.status, said.json["error"]["code"]) == (1, "job_unknown")
     assert type_("jobs", "retry", finished, "--mode", "gentle").status == 2
+
+
+def test_a_batch_is_called_after_what_was_named(tmp_path: Path) -> None:
+    assert batch_name([tmp_path / "anna.png"]) == "anna.png"
+    assert batch_name([tmp_path / "wedding", tmp_path / "b.png", tmp_path / "c.png"]) == "wedding and 2 more"
+    assert len(batch_name([tmp_path / ("x" * 250), tmp_path])) == 200
 
 
 def test_the_same_command_after_a_whole_run_begins_anew(type_: Type, installed: None, photos: Path) -> None:

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -159,6 +160,34 @@ def test_doctor_tells_whether_a_clusters_ports_are_closed_to_it(
     assert (said.status, said.json["findings"][0]["ok"]) == (1, False)
 
 
+def test_doctor_goes_on_with_the_rest_when_the_settings_are_broken(
+    type_: Type, installed: None, home: Path
+) -> None:
+    def word() -> dict[str, Any]:
+        return {finding["subject"]: finding for finding in type_("doctor", "--json").json["findings"]}
+
+    assert "not there" in word()["settings"]["detail"]
+    home.mkdir(exist_ok=True)
+    (home / "settings.toml").write_text("prot = 17870")
+    told = word()
+    assert not told["settings"]["ok"]
+    assert "`port`" in told["settings"]["advice"]
+    assert told["detector"]["ok"]
+
+
+def test_doctor_says_that_another_program_has_the_port(
+    type_: Type, installed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        monkeypatch.setenv("GPEN_PORT", str(port))
+        found = type_("doctor", "--json").json["findings"]
+    told = next(finding["detail"] for finding in found if finding["subject"] == "ports")
+    assert f"{port} is another program's" in told
+
+
 def test_bench_tries_every_engine_and_doctor_tells_what_it_found(
     type_: Type, installed: None, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,6 +219,7 @@ def test_bench_tells_where_the_time_of_a_photo_goes(type_: Type, installed: None
     assert all(seconds > 0 for seconds in told["seconds"].values())
     assert told["photos_an_hour"] == pytest.approx(3600 / sum(told["seconds"].values()), rel=0.01)
     shown = type_("bench", "tiny", "--photo", photos / "anna.png").out
+    assert "anna.png: 0.1 megapixels, 1 face\n" in shown
     assert "such photos an hour" in shown
     assert "restore" in shown
     assert type_("bench", "--photo", photos / "missing.png").status == 2

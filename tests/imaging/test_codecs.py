@@ -190,6 +190,12 @@ def test_metadata_survives_every_pair_of_formats(source: Format, target: Format,
         assert found.metadata.exif == portrait.metadata.exif
 
 
+def test_an_empty_file_is_no_question_of_its_format() -> None:
+    with pytest.raises(FormatUnsupported) as raised:
+        decode(b"", max_megapixels=1)
+    assert "again" in raised.value.hint
+
+
 @pytest.mark.parametrize(
     ("start", "likeness"),
     [

@@ -88,6 +88,7 @@ _BRANDS = (  # ISO base media file: bytes 4 to 8 are "ftyp", then the major bran
     (b"mif1", "a HEIC"),
     (b"msf1", "a HEIC"),
 )
+_EMPTY_ADVICE = "Copy or export the file again: nothing of it is there."
 _RAW_ADVICE = "Export it from Lightroom or Camera Raw as a 16-bit TIFF."
 
 
@@ -107,7 +108,8 @@ def sniff(data: bytes | memoryview) -> Format:
     if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
         return Format.WEBP
     likeness = _likeness(start)
-    raise FormatUnsupported(f"The file is {likeness}.", hint=_RAW_ADVICE if "raw file" in likeness else None)
+    hint = _RAW_ADVICE if "raw file" in likeness else None if start else _EMPTY_ADVICE
+    raise FormatUnsupported(f"The file is {likeness}.", hint=hint)
 
 
 def _likeness(start: bytes) -> str:
