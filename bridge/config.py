@@ -1,7 +1,7 @@
 """One frozen Settings: defaults < file < environment < flags; and the places on disk.
 
 Read only by `cli.py` and `server/app.py`; everything below is handed its values.
-Environment variables are the field names with the prefix `GPEN_` (`GPEN_PORT=17870`).
+Environment variables are the field names with the prefix `GPEN_` (`GPEN_PORT=18860`).
 The file is `settings.toml` in the data folder.
 """
 

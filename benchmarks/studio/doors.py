@@ -156,6 +156,7 @@ async def _row(port: Port, strangers: list[Caller], insiders: list[Caller], memb
     """What a port says to strangers, to those who lack only the token, and to whoever has both."""
     row: dict[str, Any] = {"port": port.number, "bound_to": port.at, "program": port.program}
     opened, ended = [], []
+    questions: Sequence[str]
     if port.program == "environment agent":  # HTTP, and no TLS
         strangers, insiders = [], [Caller("no token", None), Caller("wrong token", "wrong" * 8)]
         questions, known = ROUTES, ROUTES[0]

@@ -186,6 +186,8 @@ async def _strike(studio: Studio, job: str, fault: Callable[[Studio, Any], None]
     began = time.monotonic()
     told: dict[str, float] = {}
     if fault is _kill_head:
+        while knock(studio.built.head):  # what was killed takes a moment to be gone
+            await asyncio.sleep(0.01)
         while not knock(studio.built.head):
             await asyncio.sleep(0.05)
         told["head_back_after_seconds"] = time.monotonic() - began

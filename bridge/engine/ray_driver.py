@@ -13,6 +13,7 @@ import asyncio
 import logging
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -29,7 +30,7 @@ from ray.exceptions import ActorDiedError, RayError, TaskCancelledError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from bridge import __version__
-from bridge.engine.ray import Plan
+from bridge.engine.ray import Identity, Plan
 from bridge.engine.workers import (
     Call,
     Crop,
@@ -65,6 +66,8 @@ SLOTS = {"gpen_gpu": 1.0, "gpen_cpu": 0.0}
 STRANGER_SECONDS = 30.0
 """For a client without the token to be turned away."""
 EQUIPMENT = "GPEN_EQUIPMENT"
+HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+"""What opens a connection, with empty settings: RFC 9113, 3.4. The other side answers with its own."""
 AS_A_STRANGER = """
 import sys
 from ray._raylet import GcsClient
@@ -369,8 +372,8 @@ def knock(address: str) -> bool:
 def as_a_stranger(address: str) -> subprocess.Popen[bytes]:
     """Somebody who has no token, ready to try to come in; `send_in` and `was_refused` tell the rest.
 
-    Begun before there is a head, since to import Ray takes longer than the try. Where the cluster speaks TLS
-    it has this machine's certificate: the token has to be demanded for itself.
+    Begun before there is a head, since to import Ray takes longer than the try. Where a cluster of somebody
+    else's speaks TLS it has this machine's certificate: the token has to be demanded for itself.
     """
     kept = ("RAY_USE_TLS", "RAY_TLS_")
     bare = {
@@ -405,17 +408,63 @@ def was_refused(stranger: subprocess.Popen[bytes]) -> bool:
     return stranger.returncode != 0 and b"AuthenticationError" in said
 
 
-def why_not(plan: Plan, stranger: subprocess.Popen[bytes]) -> str:
-    """Connect, with a stranger beside us; what is wrong with the cluster, or empty."""
-    send_in(stranger)
+def demands_a_certificate(address: str, identity: Identity) -> bool:
+    """Whether host:port lets this machine in, and nobody who has no certificate.
+
+    The certificate follows from the cluster's token (`certificates.for_cluster`), so whoever lacks the token
+    lacks it too. False also when this machine is not let in, or nothing is said in time: then it is not
+    known for what reason a stranger would be turned away.
+    """
+    try:
+        return _let_in(address, identity, certified=True) and not _let_in(address, identity, certified=False)
+    except OSError:
+        return False
+
+
+def _let_in(address: str, identity: Identity, *, certified: bool) -> bool:
+    """Whether a caller hears anything beyond the TLS handshake.
+
+    In TLS 1.3 the caller's side of it is over before the other side has seen that there is no certificate:
+    the refusal then comes in place of the first answer.
+
+    Raises:
+        OSError: no connection, or neither an answer nor a refusal within `KNOCK_SECONDS`.
+    """
+    host, _, port = address.rpartition(":")
+    context = ssl.create_default_context(cafile=identity.authority)
+    context.set_alpn_protocols(["h2"])  # or gRPC refuses everybody
+    if certified:
+        context.load_cert_chain(identity.certificate, identity.key)
+    with socket.create_connection((host, int(port)), KNOCK_SECONDS) as connection:
+        try:
+            with context.wrap_socket(connection, server_hostname=host) as channel:
+                channel.sendall(HTTP2_PREFACE)
+                return channel.recv(1) != b""
+        except (ssl.SSLError, ConnectionError):
+            return False
+
+
+def why_not(plan: Plan, stranger: subprocess.Popen[bytes] | None) -> str:
+    """Connect; what is wrong with the cluster, or empty.
+
+    Args:
+        stranger: tries to come in beside us; None where the cluster has to demand our certificate.
+    """
+    if stranger is not None:
+        send_in(stranger)
     try:
         context = ray.init(
             address=plan.address, namespace="gpen", log_to_driver=False, logging_level=logging.ERROR
         )
     except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
-        stranger.kill()
+        if stranger is not None:
+            stranger.kill()
         return f"The cluster at {plan.address} cannot be reached: {_first_line(error)}"
-    if not was_refused(stranger):
+    if stranger is not None:
+        refused = was_refused(stranger)
+    else:
+        refused = plan.identity is not None and demands_a_certificate(plan.address, plan.identity)
+    if not refused:
         return f"The cluster at {plan.address} lets clients in without its token: the bridge does not use it."
     if context.dashboard_url:
         return f"The cluster's dashboard is on, at {context.dashboard_url}: the bridge does not use it."
@@ -427,7 +476,7 @@ def main() -> None:
     connection = Connection(int(sys.argv[1]))
     plan: Plan = connection.recv()
     driver = Driver(connection, plan)
-    stranger = as_a_stranger(plan.address)
+    stranger = as_a_stranger(plan.address) if plan.identity is None else None
     if driver.wait_for_head():
         if problem := why_not(plan, stranger):
             connection.send(Seen((), problem))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -142,8 +144,11 @@ def test_a_node_is_started_again_and_leaves_nothing_behind(
     monkeypatch.setattr(ray_node, "PAUSE", 0.01)
     token, seen = tmp_path / "token", tmp_path / "seen"
     token.write_text("x" * 64)
+    # Its own number: other runs of this test are on the machine too.
+    short, long = (f"{seconds}.{os.getpid()}" for seconds in (77, 88))
     script = (
-        f"echo $RAY_AUTH_MODE >> {seen}; sleep 77 & if [ $(wc -l < {seen}) -lt 3 ]; then exit 1; fi; sleep 88"
+        f"echo $RAY_AUTH_MODE >> {seen}; sleep {short} & "
+        f"if [ $(wc -l < {seen}) -lt 3 ]; then exit 1; fi; sleep {long}"
     )
     note = tmp_path / "ray_current_cluster"
     note.write_text("10.0.0.2:17870")
@@ -153,17 +158,15 @@ def test_a_node_is_started_again_and_leaves_nothing_behind(
     wait_until(lambda: seen.exists() and len(seen.read_text().split()) >= 3)
     node.close()
     assert set(seen.read_text().split()) == {"token"}
-    left = (
-        [
-            line.read_bytes()
-            for line in Path("/proc").glob("[0-9]*/cmdline")
-            if os.access(line, os.R_OK) and line.exists()
-        ]
-        if Path("/proc/self").exists()
-        else []
-    )
-    assert b"sleep\x0077\x00" not in left
-    assert b"sleep\x0088\x00" not in left
+    ours = {f"sleep\0{seconds}\0".encode() for seconds in (short, long)}
+    wait_until(lambda: ours.isdisjoint(_running()))  # what was killed takes a moment to be gone
+
+
+def _running() -> Iterator[bytes]:
+    """The command line of every process, where the system tells."""
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            yield line.read_bytes()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Ray's clusters run on Linux")
@@ -196,6 +199,7 @@ def test_a_head_that_held_is_started_again_with_its_memory_and_at_once(
 def test_a_bridge_that_is_killed_leaves_no_head_behind(tmp_path: Path) -> None:
     code = """
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from bridge.engine.ray_node import Node
 folder = Path(sys.argv[1])

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import socket
+import ssl
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bridge import __version__
-from bridge.engine.ray import Plan
+from bridge import __version__, certificates
+from bridge.engine.ray import Identity, Plan
 from bridge.engine.workers import Call, Done, Lost, Published, Pulse, Refusal, Refused, Seen
 from tests.engine.fakes import some_crops
 
@@ -318,3 +321,125 @@ def test_only_a_stranger_who_lacks_the_token_was_refused(
     stranger = ray_driver.as_a_stranger("head:1")
     ray_driver.send_in(stranger)
     assert ray_driver.was_refused(stranger) is refused
+
+
+SETTINGS = b"\0\0\0\4\0\0\0\0\0"
+"""An HTTP/2 frame: what a server says first to whoever it lets in."""
+
+
+@contextlib.contextmanager
+def head(
+    identity: Identity, demands: ssl.VerifyMode, *, newest: bool = True, says: bytes = SETTINGS
+) -> Iterator[str]:
+    """A server as the head is one, which speaks HTTP/2 only; where it is."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=identity.authority)
+    context.load_cert_chain(identity.certificate, identity.key)
+    context.verify_mode = demands
+    context.set_alpn_protocols(["h2"])
+    if not newest:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with (
+                connection,
+                contextlib.suppress(OSError),
+                context.wrap_socket(connection, server_side=True) as channel,
+            ):
+                if channel.selected_alpn_protocol() == "h2":
+                    channel.sendall(says)
+                    while channel.recv(64):
+                        pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+@pytest.fixture
+def identity(tmp_path: Path) -> Identity:
+    pytest.importorskip("cryptography", reason="the extra studio brings it")
+    return certificates.for_cluster(tmp_path / "cluster", "t" * 64, "127.0.0.1")
+
+
+@pytest.mark.parametrize("newest", [True, False], ids=["TLS 1.3", "TLS 1.2"])
+def test_a_head_that_demands_a_certificate_is_told_from_one_that_does_not(
+    identity: Identity, newest: bool
+) -> None:
+    with head(identity, ssl.CERT_REQUIRED, newest=newest) as address:
+        assert ray_driver.demands_a_certificate(address, identity)
+    for lax in (ssl.CERT_OPTIONAL, ssl.CERT_NONE):
+        with head(identity, lax, newest=newest) as address:
+            assert not ray_driver.demands_a_certificate(address, identity)
+
+
+def test_who_turns_everybody_away_proves_nothing(
+    identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_driver, "KNOCK_SECONDS", 0.5)
+    other = certificates.for_cluster(tmp_path / "other", "u" * 64, "127.0.0.1")
+    with head(other, ssl.CERT_REQUIRED) as address:  # another cluster's
+        assert not ray_driver.demands_a_certificate(address, identity)
+    with head(identity, ssl.CERT_REQUIRED, says=b"") as address:  # silent
+        assert not ray_driver.demands_a_certificate(address, identity)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # not TLS at all
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        assert not ray_driver.demands_a_certificate(address, identity)
+    assert not ray_driver.demands_a_certificate(address, identity)  # nobody there
+
+
+class Context:
+    """What `ray.init` tells."""
+
+    def __init__(self, dashboard_url: str = "") -> None:
+        self.dashboard_url = dashboard_url
+
+
+@pytest.mark.parametrize(
+    ("demands", "dashboard", "wrong"),
+    [
+        (ssl.CERT_REQUIRED, "", ""),
+        (ssl.CERT_NONE, "", "without its token"),
+        (ssl.CERT_REQUIRED, "10.0.0.2:8265", "dashboard"),
+    ],
+)
+def test_a_cluster_with_our_certificates_is_used_only_if_it_demands_them(
+    demands: ssl.VerifyMode,
+    dashboard: str,
+    wrong: str,
+    identity: Identity,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ray, "init", lambda **_: Context(dashboard))
+    published = Published("a", tmp_path / "a", "0" * 64, 7, "signed", "absolute")
+    with head(identity, demands) as address:
+        plan = Plan(address, tmp_path / "token", 2, published, identity=identity)
+        told = ray_driver.why_not(plan, None)
+        assert wrong in told
+        assert bool(told) == bool(wrong)
+        assert "without its token" in ray_driver.why_not(replace(plan, identity=None), None)
+
+
+@pytest.mark.parametrize(
+    ("code", "wrong"), [("import sys; sys.exit('AuthenticationError')", ""), ("", "without its token")]
+)
+def test_a_cluster_without_our_certificates_is_tried_by_a_stranger(
+    code: str, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray, "init", lambda **_: Context())
+    monkeypatch.setattr(ray_driver, "AS_A_STRANGER", code)
+    published = Published("a", tmp_path / "a", "0" * 64, 7, "signed", "absolute")
+    plan = Plan("head:1", tmp_path / "token", 2, published)
+    told = ray_driver.why_not(plan, ray_driver.as_a_stranger(plan.address))
+    assert wrong in told
+    assert bool(told) == bool(wrong)
