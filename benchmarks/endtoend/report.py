@@ -18,6 +18,11 @@ BAR, STEP, LABELS, WIDTH = 14, 34, 20, 760
 AT_TARGET = 480
 """Where in the chart the target lies."""
 
+RATIOS = ("times", "%", "copies")
+"""Units of what was compared within one run."""
+SLACK = 0.25
+"""How much a ratio may grow before it counts; below that share of its target none does."""
+
 Figures = dict[str, Any]
 
 
@@ -28,6 +33,22 @@ def keep(name: str, figures: list[Figures]) -> None:
     KEPT.write_text(json.dumps(content, indent=1) + "\n")
     TOLD.write_text(page(content))
     DRAWN.write_text(chart(content))
+
+
+def slipped(name: str, figures: list[Figures]) -> list[str]:
+    """What of a row is worse than kept by more than `SLACK`: ratios, since seconds tell of the machine, too."""
+    if not KEPT.exists():
+        return []
+    rows: Figures = json.loads(KEPT.read_text())["rows"]
+    kept = {figure["what"]: figure for figure in rows.get(name, {}).get("figures", ())}
+    return [
+        f"{now['what']}: {_number(now['value'])} {now['unit']}, kept {_number(kept[now['what']]['value'])}"
+        for now in figures
+        if now["unit"] in RATIOS
+        and now["target"] is not None
+        and now["what"] in kept
+        and now["value"] > max(kept[now["what"]]["value"], SLACK * now["target"]) * (1 + SLACK)
+    ]
 
 
 def machine() -> str:

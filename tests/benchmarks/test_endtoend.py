@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -42,6 +43,21 @@ def test_what_only_grows_has_a_place_of_its_own_and_no_bar() -> None:
     assert "| 12 MP | 3.5 times | CPU s 0.5; found 1 |" in grows
     assert "12 MP" not in report.DRAWN.read_text()
     assert Figure("", 9.0, None, "s").met
+
+
+def test_only_a_ratio_that_is_clearly_worse_than_the_kept_one_has_slipped() -> None:
+    def figure(value: float, unit: str = "times", target: float | None = 4.0) -> dict[str, Any]:
+        return asdict(Figure("it", value, target, unit))
+
+    assert report.slipped("row", [figure(9.0)]) == []  # nothing is kept yet
+    report.keep("row", [figure(2.0)])
+    assert report.slipped("row", [figure(2.4)]) == []
+    assert report.slipped("row", [figure(2.6)]) == ["it: 2.6 times, kept 2"]
+    assert report.slipped("row", [figure(2.6, unit="s")]) == []
+    assert report.slipped("row", [figure(2.6, target=None)]) == []
+    report.keep("row", [figure(-0.1)])
+    assert report.slipped("row", [figure(1.2)]) == [], "far below the target, noise is no slip"
+    assert report.slipped("row", [figure(1.3)]) != []
 
 
 def test_a_target_is_met_up_to_it() -> None:
