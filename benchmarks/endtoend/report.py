@@ -36,7 +36,7 @@ def keep(name: str, figures: list[Figures]) -> None:
 
 
 def slipped(name: str, figures: list[Figures]) -> list[str]:
-    """What of a row is worse than kept by more than `SLACK`: ratios, since seconds tell of the machine, too."""
+    """What of a row is worse than kept by more than `SLACK`: ratios alone, seconds tell of the machine."""
     if not KEPT.exists():
         return []
     rows: Figures = json.loads(KEPT.read_text())["rows"]
