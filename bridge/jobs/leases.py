@@ -9,7 +9,7 @@ from typing import Any
 
 from bridge.errors import BridgeError, DeviceOutOfMemory
 from bridge.jobs.job import CRASHES_BEFORE_ALONE, Lease
-from bridge.jobs.names import check_result_name
+from bridge.jobs.names import check_stored_name
 from bridge.jobs.store import Row, of_rows
 from bridge.presets import Parameters
 from bridge.protocol.enhancement import EnhanceRequest, FaceFound
@@ -49,7 +49,8 @@ def promise_of(row: Row) -> Promise:
         StoreUnavailable: the row is damaged.
     """
     kept = json.loads(row["promise"])
-    check_result_name(kept["result"]["name"])
+    for name in (kept["result"]["name"], row["lease_id"]):
+        check_stored_name(name)
     return Promise(
         row["job"],
         row["item"],

@@ -66,14 +66,14 @@ def result_name(lease: Lease, media_type: str) -> PurePosixPath:
     return PurePosixPath(*filled)
 
 
-def check_result_name(name: str) -> None:
-    """Refuse what `result_name` never made: a stored name is a way down from the output folder, or damage.
+def check_stored_name(name: str) -> None:
+    """Refuse what we never stored as the name of a file: a way down from a folder of ours, or damage.
 
     Raises:
         ValueError: it is damage.
     """
     if any(part in ("", ".", "..") or _REFUSED.search(part) for part in name.split("/")):
-        raise ValueError(f"{name!r} is the name of no result")
+        raise ValueError(f"{name!r} is the name of no file of ours")
 
 
 def _filled(part: str, values: dict[str, str]) -> str:

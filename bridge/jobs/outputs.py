@@ -19,7 +19,7 @@ from bridge.imaging.codecs import inspect
 from bridge.jobs import spool
 from bridge.jobs.job import Lease
 from bridge.jobs.leases import Promise
-from bridge.jobs.names import check_result_name, numbered, result_name
+from bridge.jobs.names import check_stored_name, numbered, result_name
 from bridge.jobs.queue import Queue
 from bridge.jobs.spool import Written, part_of
 from bridge.jobs.store import of_rows
@@ -116,7 +116,7 @@ class Outputs:
         Raises:
             StoreUnavailable: the stored name is damaged, and may lead anywhere.
         """
-        check_result_name(name)
+        check_stored_name(name)
         return self.root / PurePosixPath(name)
 
     def _verify(self, part: Path, reply: Reply) -> None:

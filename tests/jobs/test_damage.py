@@ -150,6 +150,16 @@ def test_a_promise_that_leads_elsewhere_is_not_followed(room: Room, reply: Reply
     assert next_boot.state(job, 0) == "failed"
 
 
+@pytest.mark.parametrize("name", ["a\0b", "../b"])
+def test_a_lease_that_names_no_file_aside_holds_up_no_start(room: Room, reply: Reply, name: str) -> None:
+    job = room.submit(1)
+    room.outputs.publish(room.leased(), reply, {}, lambda: True)
+    set_cell(room, "lease_id", name, "item = 0")
+    next_boot = room.reborn()
+    next_boot.outputs.recover()
+    assert next_boot.state(job, 0) == "failed"
+
+
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_a_result_that_leads_elsewhere_is_named_and_never_opened(room: Room, name: str) -> None:
     with pytest.raises(StoreUnavailable, match="damaged"):
