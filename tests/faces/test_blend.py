@@ -161,7 +161,8 @@ def test_what_a_mask_never_shows_is_not_needed(size: float, angle: float, dtype:
     photo = np.full((100, 120, 3), DTYPES[dtype] / 2, dtype)
     for paint in (blend, coverage):
         difference = np.abs(paint(photo, [compact]).astype(float) - paint(photo, [whole]).astype(float))
-        assert difference.max() <= 0.02 * DTYPES[dtype]
+        # Half a pixel of what a mask may rise by, and the smaller a face, the steeper is its mask.
+        assert difference.max() <= (0.02 + 0.6 / size) * DTYPES[dtype]
 
 
 @settings(max_examples=30)

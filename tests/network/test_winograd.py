@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,15 +38,19 @@ def test_agrees_with_direct_convolution_scaled_and_finished(
 
 
 def test_rounds_no_worse_than_twice_direct_convolution() -> None:
+    """Summed one by one in float32: how a library sums, and so what it rounds, depends on the processor."""
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(1, 512, 32, 32, generator=generator)
     weight = torch.randn(64, 512, 3, 3, generator=generator) / (9 * 512) ** 0.5
-    exact = functional.conv2d(x.double(), weight.double(), padding=1)
+    exact = functional.conv2d(x.double(), weight.double(), padding=1)[0].flatten(1)
     out = torch.empty(32, 32, 64)
     padded = functional.pad(x, (1, 1, 1, 1))[0].permute(1, 2, 0).contiguous()
 
     WinogradConv(weight)(padded, torch.ones(512), lambda y: None, out=out)
 
-    error = (out.permute(2, 0, 1)[None] - exact).abs().max()
-    direct_error = (functional.conv2d(x, weight, padding=1) - exact).abs().max()
-    assert error < 2 * max(direct_error, 5e-6)
+    seen = functional.unfold(x, 3, padding=1)[0, :, ::15]  # all places of a tile
+    products = weight.flatten(1)[:, :, None].numpy() * seen.numpy()
+    one_by_one = torch.from_numpy(np.cumsum(products, axis=1, dtype=np.float32)[:, -1])
+    error = (out.permute(2, 0, 1).flatten(1) - exact).square().mean().sqrt()
+    direct_error = (one_by_one - exact[:, ::15]).square().mean().sqrt()
+    assert error < 2 * direct_error, f"{error:.1e}, {direct_error:.1e}"
