@@ -185,7 +185,7 @@ class Driver:
             ConnectionError: nothing listens where the head did.
             TimeoutError: the head is silent.
         """
-        asked = asyncio.ensure_future(asyncio.to_thread(ray.nodes))
+        asked: asyncio.Future[list[dict[str, Any]]] = asyncio.ensure_future(asyncio.to_thread(ray.nodes))
         for _ in range(round(HEAD_SILENCE / HEAD_LOOK)):
             if (await asyncio.wait({asked}, timeout=HEAD_LOOK))[0]:
                 return asked.result()
