@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -90,16 +90,29 @@ class Driver:
 
     process: subprocess.Popen[bytes]
     connection: Connection
+    _open: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def send(self, message: Any) -> None:
+        """Tell it something; in vain when it is gone, which whoever listens to it notices.
+
+        One thread may send while another ends it: the pipe is not closed under a message.
+        """
+        with self._open, suppress(OSError):
+            self.connection.send(message)
 
     def end(self) -> None:
         """Make sure that it is gone."""
-        with suppress(OSError):
+        # A message that it does not take holds the pipe until it is killed.
+        if self._open.acquire(timeout=CLOSE_SECONDS):
             self.connection.close()
+            self._open.release()
         try:
             self.process.wait(CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        with self._open:
+            self.connection.close()
 
 
 def require() -> None:
@@ -243,12 +256,9 @@ class RayCluster:
                     self._on_report(Refused(message.call, error.code, error.detail))
                     continue
             if (driver := self._driver) is not None:
-                # A driver that is gone is noticed by whoever listens to it, and its calls are sent again.
-                with suppress(OSError):
-                    driver.connection.send(message)
+                driver.send(message)  # to one that is gone: its calls are sent again
         if (driver := self._driver) is not None:
-            with suppress(OSError):
-                driver.connection.send(None)
+            driver.send(None)
 
     def _supervise(self) -> None:
         while not self._closing.is_set():

@@ -53,6 +53,8 @@ SILENCE = 3.0
 """Seconds that a pulse may take; then the worker is unhealthy until one comes."""
 HEAD_SILENCE = 10.0
 """Seconds that the head may take to name the nodes."""
+HEAD_LOOK = 0.5
+"""Seconds after which it is looked whether a head that has not named them is gone."""
 KNOCK = 0.2
 """Seconds between two looks whether there is a head."""
 KNOCK_SECONDS = 3.0
@@ -160,7 +162,7 @@ class Driver:
         threading.Thread(target=listen, name="pipe", daemon=True).start()
         while not self._ended.is_set():
             try:
-                nodes = await asyncio.wait_for(asyncio.to_thread(ray.nodes), HEAD_SILENCE)
+                nodes = await self._nodes()
             except (RayError, TimeoutError, ConnectionError, RuntimeError) as error:
                 self._tell(Seen((), f"The cluster's head does not answer: {type(error).__name__}."))
                 return
@@ -173,6 +175,23 @@ class Driver:
         actors = [slot.actor for slot in self._slots.values()]
         with suppress(TimeoutError, RayError):
             await asyncio.wait_for(asyncio.to_thread(lambda: list(map(ray.kill, actors))), GOODBYE)
+
+    async def _nodes(self) -> list[dict[str, Any]]:
+        """What the head says of its nodes.
+
+        Ray waits for a head that is gone. We do not: the next driver is to be there before the next head.
+
+        Raises:
+            ConnectionError: nothing listens where the head did.
+            TimeoutError: the head is silent.
+        """
+        asked: asyncio.Future[list[dict[str, Any]]] = asyncio.ensure_future(asyncio.to_thread(ray.nodes))
+        for _ in range(round(HEAD_SILENCE / HEAD_LOOK)):
+            if (await asyncio.wait({asked}, timeout=HEAD_LOOK))[0]:
+                return asked.result()
+            if await asyncio.to_thread(refuses, self._plan.address):
+                raise ConnectionError
+        raise TimeoutError
 
     def _end(self) -> None:
         self._ended.set()
@@ -367,6 +386,18 @@ def knock(address: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def refuses(address: str) -> bool:
+    """Whether the machine at host:port is there, and nothing listens."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def as_a_stranger(address: str) -> subprocess.Popen[bytes]:

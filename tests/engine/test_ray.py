@@ -6,11 +6,13 @@ import os
 import queue
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bridge.engine.ray import Driver, Identity, Plan, RayCluster, check_token, environment, launch
@@ -125,6 +127,42 @@ def test_a_driver_that_says_nothing_is_replaced(
     assert drivers.reports.get(timeout=10).workers
     assert "hangs" in drivers.reports.get(timeout=10).problem
     assert drivers.ends.get(timeout=10)
+
+
+def test_a_driver_that_is_ended_under_a_message_costs_only_that_message(
+    drivers: Drivers, cluster: RayCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.engine.ray.CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr("bridge.engine.ray.SILENCE", 0.1)
+    first = drivers.ends.get(timeout=10)
+    heavy = np.zeros((1, 2048, 2048, 3), np.float32)  # more than a pipe holds
+    cluster.submit(Call(1, "w", "a", heavy, True))
+    first.send(Seen((STATE,)))  # and then it says nothing, and takes nothing
+    assert drivers.reports.get(timeout=10).workers
+    assert "hangs" in drivers.reports.get(timeout=10).problem
+    first.close()  # as when it is killed
+    second = drivers.ends.get(timeout=10)
+    cluster.submit(Call(2, "w", "a", some_crops(1), True))
+    assert heard(second)[0].call == 2
+
+
+def test_the_pipe_stays_open_until_the_message_in_it_is_over() -> None:
+    ours, theirs = socket.socketpair()
+    taken, process = Connection(theirs.detach()), FakeProcess()
+    driver = Driver(process, Connection(ours.detach()))  # type: ignore[arg-type]  # a fake
+    message = bytes(4_000_000)
+    sending = threading.Thread(target=driver.send, args=(message,))
+    sending.start()
+    assert taken.poll(10)
+    ending = threading.Thread(target=driver.end)
+    ending.start()
+    ending.join(0.1)
+    assert taken.recv() == message
+    sending.join(10)
+    ending.join(10)
+    assert driver.connection.closed
+    driver.send("in vain")
+    taken.close()
 
 
 def test_a_new_driver_is_told_which_nodes_are_drained(cluster: RayCluster, drivers: Drivers) -> None:

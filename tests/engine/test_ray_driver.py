@@ -253,6 +253,27 @@ async def test_a_head_that_does_not_answer_ends_the_driver(
     over.set()
 
 
+async def test_a_head_that_is_gone_ends_the_driver_before_ray_gives_it_up(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(ray, "nodes", lambda: over.wait(20) and [])
+    monkeypatch.setattr(ray_driver, "HEAD_LOOK", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        stage.driver._plan = replace(stage.driver._plan, address=address)
+        with monkeypatch.context() as short:
+            short.setattr(ray_driver, "HEAD_SILENCE", 0.2)
+            with pytest.raises(TimeoutError):  # it is silent, but there
+                await stage.driver._nodes()
+        asking = asyncio.create_task(stage.driver._nodes())
+        await asyncio.sleep(0.2)
+        assert not asking.done()
+    with pytest.raises(ConnectionError):
+        await asyncio.wait_for(asking, 5)
+    over.set()
+
+
 async def test_workers_go_with_the_bridge_but_not_with_the_head(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
