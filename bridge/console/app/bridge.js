@@ -51,6 +51,7 @@ const named = (file) => ({ ...BYTES, "GPEN-File-Name": encodeURIComponent(file.n
 
 export const bridge = {
   pair: (asked) => post("/v1/pair", asked),
+  asset: file,
   health: (signal) => read("/v1/health", signal),
   ready: (signal) => read("/v1/ready", signal),
   capabilities: (signal) => read("/v1/capabilities", signal),

@@ -1,7 +1,7 @@
 // Presets: what each holds and does, shown on a sample by the bridge itself.
 import { bridge } from "../app/bridge.js";
 import { useLoaded } from "../app/loaded.js";
-import { html, useEffect, useMemo, useRef, useState } from "../app/view.js";
+import { html, useEffect, useRef, useState } from "../app/view.js";
 import { explain, number, presetName, t } from "../app/words.js";
 import { Compare } from "../parts/compare.js";
 import { attempt, Button, Loading, Notice } from "../parts/controls.js";
@@ -96,12 +96,16 @@ function Sample({ parameters }) {
   const [after, setAfter] = useState(null);
   const [busy, setBusy] = useState(false);
   const asked = JSON.stringify(parameters);
-  const photo = useMemo(() => fetch(SAMPLE).then((response) => response.blob()), []);
+  const photo = useRef(null);
   useEffect(() => {
     const stop = new AbortController();
+    const restored = async () => {
+      photo.current ??= await bridge.asset(SAMPLE, stop.signal);
+      return bridge.enhance(photo.current, { params: parameters, output: { format: "png" } }, stop.signal);
+    };
     const timer = setTimeout(async () => {
       setBusy(true);
-      const done = await attempt(async () => bridge.enhance(await photo, { params: parameters, output: { format: "png" } }, stop.signal).catch((problem) => {
+      const done = await attempt(() => restored().catch((problem) => {
         if (!stop.signal.aborted) throw problem;
       }));
       if (done) setAfter(URL.createObjectURL(done.blob));
