@@ -380,24 +380,22 @@ def _first_line(error: BaseException) -> str:
 
 def knock(address: str) -> bool:
     """Whether something takes connections at host:port."""
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
-    except OSError:
-        return False
-    return True
+    return _knocked(address) is None
 
 
 def refuses(address: str) -> bool:
     """Whether the machine at host:port is there, and nothing listens."""
+    return isinstance(_knocked(address), ConnectionRefusedError)
+
+
+def _knocked(address: str) -> OSError | None:
+    """Why no connection came about; None if one did."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
-    except ConnectionRefusedError:
-        return True
-    except OSError:
-        pass
-    return False
+    except OSError as error:
+        return error
+    return None
 
 
 def as_a_stranger(address: str) -> subprocess.Popen[bytes]:
