@@ -104,6 +104,34 @@ def test_presets_are_made_renamed_and_deleted(page: Any, served: Served) -> None
     page.get_by_role("button", name=re.compile("Studio")).wait_for(state="detached")
 
 
+def test_a_sample_that_was_not_fetched_is_fetched_again(page: Any, served: Served) -> None:
+    fetched: list[str] = []
+
+    def once_lost(route: Any) -> None:
+        if route.request.resource_type == "fetch":
+            fetched.append(route.request.url)
+            if len(fetched) == 1:
+                return route.abort()
+        return route.continue_()
+
+    page.route("**/sample.jpg", once_lost)
+    page.goto(f"{served.url}/#/presets")
+    page.locator(".said.bad").wait_for()
+    assert not page.locator(".sample img.after").count()
+    page.get_by_role("button", name=re.compile("Strong")).first.click()
+    page.wait_for_selector(".sample img.after")
+    assert len(fetched) == 2
+
+
+def test_an_address_that_changes_before_anything_is_drawn_is_followed(page: Any, served: Served) -> None:
+    page.add_init_script("""
+        requestAnimationFrame = () => 0;
+        document.addEventListener("DOMContentLoaded", () => { location.hash = "#/presets"; });
+    """)
+    page.goto(f"{served.url}/?anew")
+    page.locator(".preset-list").wait_for()
+
+
 def test_system_pairs_and_revokes(page: Any, served: Served) -> None:
     page.goto(f"{served.url}/#/system")
     page.get_by_text("The bridge is ready").wait_for()

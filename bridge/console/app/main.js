@@ -2,8 +2,8 @@
 import { bridge } from "./bridge.js";
 import { connection } from "./events.js";
 import { ended, session, signIn, signOut, takeCode } from "./session.js";
-import { useStore } from "./store.js";
-import { html, render, useEffect, useState } from "./view.js";
+import { store, useStore } from "./store.js";
+import { html, render, useEffect } from "./view.js";
 import { language, setLanguage, t } from "./words.js";
 import { Button, Said } from "../parts/controls.js";
 import { Icon } from "../parts/icons.js";
@@ -23,6 +23,13 @@ const pageOf = () => {
   const name = /^#\/(\w+)/.exec(location.hash)?.[1];
   return name === "guide" || name in PAGES ? name : guideSeen() ? "try" : "guide";
 };
+
+// What the address says: {page, code}. Followed from the start, since it may change before anything is drawn.
+const address = store({ code: takeCode(), page: pageOf() });
+addEventListener("hashchange", () => {
+  const code = takeCode();
+  address.set(code ? { ...address.value, code } : { ...address.value, page: pageOf() });
+});
 
 function switchTheme() {
   const root = document.documentElement;
@@ -56,17 +63,7 @@ function App() {
   const signedIn = useStore(session);
   const kept = useStore(ended);
   const spoken = useStore(language);
-  const [page, setPage] = useState(pageOf());
-  const [code, setCode] = useState(takeCode);
-  useEffect(() => {
-    const onHash = () => {
-      const taken = takeCode();
-      if (taken) setCode(taken);
-      else setPage(pageOf());
-    };
-    addEventListener("hashchange", onHash);
-    return () => removeEventListener("hashchange", onHash);
-  }, []);
+  const { page, code } = useStore(address);
   useEffect(() => {
     document.title = signedIn ? `${t(`page.${page}`)} · GPEN Enhance` : "GPEN Enhance";
   }, [page, signedIn, spoken]);
@@ -77,7 +74,7 @@ function App() {
     ${(signedIn || kept) && html`
       <main class="page ${page}" key=${`${page} ${spoken}`} hidden=${atDoor}><${Page} owner=${signedIn?.standing === "owner"} /></main>`}
     ${atDoor && html`
-      <main class="page narrow" key="door"><${SignIn} code=${code} ended=${kept} onSignIn=${(given) => signIn(given, bridge.pair)} onDone=${() => setCode(null)} /></main>`}
+      <main class="page narrow" key="door"><${SignIn} code=${code} ended=${kept} onSignIn=${(given) => signIn(given, bridge.pair)} onDone=${() => address.set({ ...address.value, code: null })} /></main>`}
     <${Said} />
   `;
 }
