@@ -38,8 +38,12 @@ TEXTURE_SIGMA = 0.1
 """Sigma in eye distances above which detail counts as skin texture: moles, freckles, pores."""
 STANDS_OUT = (2.0, 4.0)
 """Times the grain's own spread at which a spot begins to be a mole, and at which it is one."""
+SPOT_TAKEN = (0.2, 0.4)
+"""Share of a spot's contrast that a change takes from which the photo's is kept, and at which it is whole."""
 OWN_GRAIN = 0.35
 """Share of the photo's own grain that natural skin keeps."""
+GRAIN_TAKEN = (0.0, 0.2)
+"""The same for the contrast of grain around a place."""
 TONED = (2.5 / 255, 3.5 / 255)
 """Spread of chroma around a function of luma up to which a picture has one tone, and from which
 it is in colour. Measured: scanned sepia prints 0.9 to 2.5 (90 %), colour portraits 3.5 and more."""
@@ -54,7 +58,7 @@ def residual(photo: FloatPixels, restored: FloatPixels, landmarks: Points, mode:
         landmarks: 5 x 2 in pixels of the crop.
         mode: strong takes every frequency; detail leaves the lowest band (the photo's own
             colour and brightness) alone; natural does so from a higher frequency on and on
-            skin keeps the photo's spots and part of its grain. A picture without colour, or
+            skin gives back spots and part of the grain where they went. A picture without colour, or
             with one tone, gets a change of brightness along its own tone only.
 
     Returns:
@@ -73,21 +77,38 @@ def residual(photo: FloatPixels, restored: FloatPixels, landmarks: Points, mode:
 
 
 def _with_own_texture(photo: FloatPixels, change: FloatPixels, skin: Mask, unit: float) -> FloatPixels:
-    """On skin, take back what the change does to spots that stand out and to some of the grain."""
+    """On skin, take back what the change took: of spots that stand out all, of the grain some.
+
+    What the change makes clearer (a fold, the rim of a nose) is no texture lost, and stays changed.
+    """
     sigma = TEXTURE_SIGMA * unit
+
+    def widened(values: Mask) -> Mask:
+        return np.asarray(cv2.dilate(values, _disc(0.8 * sigma)), np.float32)
+
     fine = change - _blurred(change, sigma)
-    texture = np.asarray((photo - _blurred(photo, sigma)) @ LUMA, np.float32)
-    spots = _blurred(texture, 0.25 * sigma)
+    before = np.asarray((photo - _blurred(photo, sigma)) @ LUMA, np.float32)
+    after = before + fine @ LUMA
+    spots, spots_after = (_blurred(texture, 0.25 * sigma) for texture in (before, after))
     on_skin = skin > 0.5
     spread = 1.4826 * float(np.median(np.abs(spots[on_skin]))) if on_skin.any() else 0.0
     low, high = STANDS_OUT
     prominence = np.abs(spots) / max(spread, 1e-4)
     stands_out = np.clip((prominence - low) / (high - low), 0.0, 1.0).astype(np.float32)
-    # A mole is a whole place, not the pixels of its rim: widen what stands out by its own size.
-    whole = np.asarray(cv2.dilate(stands_out, _disc(0.8 * sigma)), np.float32)
-    kept = _blurred(whole, 0.4 * sigma)
-    own = np.maximum(kept, OWN_GRAIN) * skin
+    # A mole is a whole place, not the pixels of its rim, which a sharper one draws in: its peak counts, and
+    # what stands out is widened by its own size.
+    stands_out *= _taken(widened(np.abs(spots)), widened(spots_after * np.sign(spots)), *SPOT_TAKEN)
+    kept = _blurred(widened(stands_out), 0.4 * sigma)
+    contrast, contrast_after = (_contrast(texture, sigma) for texture in (before, after))
+    grain = OWN_GRAIN * _taken(contrast, contrast_after, *GRAIN_TAKEN)
+    own = np.maximum(kept, grain) * skin
     return np.asarray(change - own[..., None] * fine, np.float32)
+
+
+def _taken(before: Mask, after: Mask, begins: float, whole: float) -> Mask:
+    """0 where up to `begins` of a contrast went, 1 where `whole` of it and more did."""
+    share = 1.0 - after / np.maximum(before, np.float32(1e-4))
+    return np.clip((share - begins) / (whole - begins), 0.0, 1.0).astype(np.float32)
 
 
 def _agreement(change: FloatPixels, unit: float, begins: float, won: float) -> Mask:
@@ -110,13 +131,18 @@ def _structure_there(photo: FloatPixels, restored: FloatPixels, unit: float) -> 
     compression loses far less contrast in this band, and making a blurred face sharp adds to it.
     """
 
-    def contrast(pixels: FloatPixels) -> Mask:
+    def structure(pixels: FloatPixels) -> Mask:
         luma = np.asarray(np.clip(pixels, 0.0, 1.0) @ LUMA, np.float32)
         fine, coarse = (_blurred(luma, sigma * unit) for sigma in STRUCTURE_BAND)
-        # An enlarged blur overshoots below 0 now and then.
-        return np.sqrt(np.maximum(_blurred(np.square(fine - coarse), STRUCTURE_WINDOW * unit), 0.0))
+        return _contrast(fine - coarse, STRUCTURE_WINDOW * unit)
 
-    return _falling(contrast(photo) - contrast(restored), *STRUCTURE_LOST)
+    return _falling(structure(photo) - structure(restored), *STRUCTURE_LOST)
+
+
+def _contrast(band: Mask, sigma: float) -> Mask:
+    """Root mean square of a band around each place."""
+    # An enlarged blur overshoots below 0 now and then.
+    return np.sqrt(np.maximum(_blurred(np.square(band), sigma), 0.0))
 
 
 def _falling(values: Mask, begins: float, ends: float) -> Mask:

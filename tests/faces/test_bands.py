@@ -66,6 +66,19 @@ def test_natural_keeps_a_mole_that_the_network_removed() -> None:
     assert left(Mode.strong) < 0.2
 
 
+@pytest.mark.parametrize("side", [SIDE, 2 * SIDE])
+def test_what_becomes_clearer_on_skin_is_no_texture_that_went(side: int) -> None:
+    landmarks = LANDMARKS * (side / SIDE)
+    sharp = np.full((side, side, 3), 0.6, np.float32)
+    x, y = np.rint(landmarks[3] - (0, 0.09 * side)).astype(int)
+    cv2.line(sharp, (x - side // 16, y), (x, y + side // 16), (0.45, 0.4, 0.38), side // 128, cv2.LINE_AA)
+    soft = cv2.GaussianBlur(sharp, (0, 0), side / 100)
+    whole, own = (residual(soft, sharp, landmarks, mode) for mode in (Mode.detail, Mode.natural))
+    fold = (np.abs(whole).max(axis=2) > 0.03) & (skin_map(landmarks, side) > 0.8)
+    assert fold.sum() > side / 8
+    np.testing.assert_allclose(own[fold], whole[fold], atol=0.01)
+
+
 def test_natural_skin_keeps_some_of_the_photos_own_grain() -> None:
     photo = skin_photo(grain=0.02)
     smooth = cv2.GaussianBlur(photo, (0, 0), 4)
