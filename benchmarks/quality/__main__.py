@@ -96,7 +96,10 @@ def on_portraits(tools: Tools, portraits: list[Path]) -> Row:
         better = enhanced.image.pixels.astype(np.float32) / np.float32(255)
         x0, y0, x1, y1 = (max(0, round(value)) for value in face.box)
         assert enhanced.mask is not None
-        for name, inside in (("inside_face", enhanced.mask[..., 0] > 127), ("inside_box", np.s_[y0:y1, x0:x1])):
+        in_box = np.zeros(original.shape[:2], bool)
+        in_box[y0:y1, x0:x1] = True
+        places = {"inside_face": enhanced.mask[..., 0] > 127, "inside_box": in_box}
+        for name, inside in places.items():
             before, after = (psnr(original[inside], picture[inside]) for picture in (worse, better))
             gains[name].append(after - before)
     return {name: statistics.mean(values) for name, values in gains.items()}

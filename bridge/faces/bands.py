@@ -88,7 +88,7 @@ def _with_own_texture(photo: FloatPixels, change: FloatPixels, skin: Mask, unit:
 
     fine = change - _blurred(change, sigma)
     before = np.asarray((photo - _blurred(photo, sigma)) @ LUMA, np.float32)
-    after = before + fine @ LUMA
+    after = before + np.asarray(fine @ LUMA, np.float32)
     spots, spots_after = (_blurred(texture, 0.25 * sigma) for texture in (before, after))
     on_skin = skin > 0.5
     spread = 1.4826 * float(np.median(np.abs(spots[on_skin]))) if on_skin.any() else 0.0
