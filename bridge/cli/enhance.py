@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.cli.interrupts import run
 from bridge.cli.report import AsJson, described, notices, people, print_json, reported
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def enhance(
             notices.print(told, style="yellow", markup=False, soft_wrap=True)
         report = Report(as_json, pictures)
         try:
-            asyncio.run(_all(pictures, output, request, report))
+            run(_all(pictures, output, request, report))
         except KeyboardInterrupt:
             report.interrupted = True
         report.show()

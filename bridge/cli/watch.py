@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bridge.cli.enhance import Slider, job_request, output_options, selection
+from bridge.cli.interrupts import run
 from bridge.cli.report import AsJson, described, notices, people, print_json_line, reported
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def watch(
         request = job_request(content)
         hot = HotFolder(folder.resolve(), (output or folder / RESULTS).resolve(), as_json, rest=rest)
         try:
-            asyncio.run(_live(hot, request, once))
+            run(_live(hot, request, once))
         except KeyboardInterrupt:
             notices.print("Stopped. Run the same command again to go on.", style="dim")
         if hot.failed:
