@@ -12,7 +12,7 @@ import os
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,8 +45,9 @@ KNOWN = {
 }
 """What Ray 2.60.0 leaves open behind the TLS handshake, by the beginning of its name. No hole here: only who
 has the token has a certificate, and whoever has none reaches no method."""
-TRIES = 5
-"""For a call whose stream the server closed while it was still being sent: INTERNAL, whatever the verdict."""
+HESITATIONS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
+"""Seconds before a call says its message, one try after the other: a stream that the server closes while it
+is being sent ends as INTERNAL, whatever the verdict."""
 
 
 @dataclass(frozen=True)
@@ -265,11 +266,15 @@ async def _ask(port: Port, caller: Caller, question: str) -> str:
             return str(answer.status)
     import grpc
 
+    async def message(hesitation: float) -> AsyncIterator[bytes]:
+        await asyncio.sleep(hesitation)
+        yield b""
+
     metadata = [] if caller.token is None else [("authorization", f"Bearer {caller.token}")]
     said = ""
     async with caller.channel(port.reached_at) as channel:
-        for _ in range(TRIES):
-            answers = channel.stream_stream(question)(iter([b""]), metadata=metadata, timeout=SECONDS)
+        for hesitation in HESITATIONS:
+            answers = channel.stream_stream(question)(message(hesitation), metadata=metadata, timeout=SECONDS)
             try:
                 async for _ in answers:
                     break
