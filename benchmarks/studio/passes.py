@@ -42,8 +42,8 @@ async def pool(
 ) -> AsyncIterator[Pool]:
     """A pool over a fresh cluster of one-worker nodes; with `sleep`, their network only waits so long."""
     if sleep is not None:  # nodes inherit it, and with it their workers
-        path = os.pathsep.join(filter(None, (str(Path.cwd()), os.environ.get("PYTHONPATH"))))
-        os.environ |= {"GPEN_SLEEP": str(sleep), "PYTHONPATH": path}
+        modules = os.pathsep.join(filter(None, (str(Path.cwd()), os.environ.get("PYTHONPATH"))))
+        os.environ |= {"GPEN_SLEEP": str(sleep), "PYTHONPATH": modules}
     here, token = address(), folder / "ray.token"
     make_token(token)
     identity = certificates.for_cluster(folder / "cluster", token.read_text(), here)

@@ -51,6 +51,8 @@ AHEAD = 8
 """Pictures that wait in the bridge at most: enough for its workers never to wait for this program."""
 DISK_PAUSE = 5.0
 """Seconds until a bridge whose disk is full is asked again."""
+PAUSE_PATIENCE = 5.0
+"""Seconds that a stop waits for the bridge to pause."""
 MARK = "-GPEN"
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"})
 OWN_RESULT = re.compile(rf"{MARK}(-\d+)?$")
@@ -85,6 +87,7 @@ class Batch:
 
     Attributes:
         known: the last word on each picture by its `ref`.
+        cancelled: somebody cancelled it since `open`: nothing more of it is wanted.
     """
 
     def __init__(
@@ -105,6 +108,7 @@ class Batch:
         self.job: str | None = None
         self.known: dict[str, ItemState] = {}
         self.resumed = False
+        self.cancelled = False
 
     async def open(self) -> None:
         """Find what was left of a run before, and let it go on."""
@@ -193,9 +197,16 @@ class Batch:
         return target
 
     async def pause(self) -> None:
-        """Stop, so that the same command goes on from here."""
+        """Stop, so that the same command goes on from here; a bridge that is away has nothing to stop."""
         if self.job is not None:
-            await self._client.steer(self.job, "pause")
+            with suppress(BridgeError, TimeoutError):
+                async with asyncio.timeout(PAUSE_PATIENCE):
+                    await self._client.steer(self.job, "pause")
+
+    async def cancel(self) -> None:
+        """Drop what the bridge has not done of it."""
+        if self.job is not None:
+            await self._client.steer(self.job, "cancel")
 
     async def _hear(self, event: dict[str, Any]) -> None:
         kind = event["type"]
@@ -205,8 +216,10 @@ class Batch:
             self._heard(event)
             if kind == "item":
                 self._settle(ItemState.model_validate(event["state"]))
-            elif kind == "job" and event.get("items_changed") and event["state"]["counts"]["cancelled"]:
-                await self._read_afresh(state=ItemStatus.cancelled)
+            elif kind == "job":
+                self.cancelled |= event["state"]["state"] == JobStatus.cancelled
+                if event.get("items_changed") and event["state"]["counts"]["cancelled"]:
+                    await self._read_afresh(state=ItemStatus.cancelled)
 
     async def _read_afresh(self, **filters: str) -> None:
         if self.job is not None:
@@ -221,10 +234,9 @@ class Batch:
     def _note(self, item: ItemState) -> ItemState | None:
         """Keep the last word on a picture, under the picture's own `ref`; None for an older one."""
         ref, times = _times(item.ref)
-        before = self.known.get(ref)
-        if before is not None and item.item < before.item:
+        if times < self._sent.get(ref, 0):  # it was sent again since
             return None
-        self._sent[ref] = max(times, self._sent.get(ref, 0))
+        self._sent[ref] = times
         self.known[ref] = item.model_copy(update={"ref": ref})
         return self.known[ref]
 

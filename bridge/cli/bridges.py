@@ -27,9 +27,12 @@ from bridge.server.serve import hosted, running
 T = TypeVar("T")
 
 LOOK_SECONDS = 0.05
-LOSSES = 5
-"""Bridges that may be lost one after another, with nothing done in between."""
+LOSSES = 7
+"""Times that a bridge may be lost, or fail for a reason that heals, with nothing done in between."""
 LOSS_PAUSE = 0.5
+"""Seconds after the first of them; doubled with each, half a minute in all."""
+LOST = (BridgeUnreachable, Unauthorized, AlreadyRunning)
+"""The bridge that was spoken to is gone: a new one has a new token, and starts."""
 DRAIN_SECONDS = 0.0
 """A verb that ends early was stopped by its user: what is worked on goes back into the queue."""
 
@@ -76,14 +79,14 @@ async def asked(question: Callable[[Client], Awaitable[T]]) -> T:
 
 
 async def lasting(work: Callable[[Client], Awaitable[None]], done: Callable[[], int]) -> None:
-    """Run `work` on a bridge, and again on the next one when that is gone: the store knows what is done.
+    """Run `work` on a bridge, and again when that is lost or in trouble: the store knows what is done.
 
     Args:
         done: how much was done so far.
 
     Raises:
-        BridgeUnreachable, Unauthorized: bridges are lost faster than anything gets done.
-        BridgeError: what `work` raises, or what keeps a bridge from working.
+        BridgeError: what `work` raises, or what keeps a bridge from working; if it can heal, only
+            after `LOSSES` times with nothing done in between.
     """
     places, losses, before = Places.current(), 0, done()
     while True:
@@ -91,11 +94,11 @@ async def lasting(work: Callable[[Client], Awaitable[None]], done: Callable[[], 
             async with bridge_for(places, load(places)) as client:
                 await work(client)
                 return
-        except (BridgeUnreachable, Unauthorized, AlreadyRunning):  # a new bridge has a new token, and starts
+        except BridgeError as error:
             losses, before = 1 if done() > before else losses + 1, done()
-            if losses >= LOSSES:
+            if losses >= LOSSES or not (error.retryable or isinstance(error, LOST)):
                 raise
-            await asyncio.sleep(LOSS_PAUSE * losses)
+            await asyncio.sleep(LOSS_PAUSE * 2 ** (losses - 1))
 
 
 async def _ready(client: Client) -> None:

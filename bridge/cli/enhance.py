@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bridge.cli.interrupts import run
-from bridge.cli.report import AsJson, described, notices, people, print_json, reported
+from bridge.cli.report import AsJson, described, notices, people, print_json, reported, tell
+from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
     from bridge.cli.batch import Batch, Picture
     from bridge.client import Client
-    from bridge.errors import BridgeError
     from bridge.protocol.jobs import ItemState, JobRequest
 
 Slider = Annotated[int | None, typer.Option(min=0, max=100, help="0 to 100; absent: the preset's.")]
@@ -74,8 +74,12 @@ def enhance(
             run(_all(pictures, output, request, report))
         except KeyboardInterrupt:
             report.interrupted = True
+        except BridgeError as error:
+            if not len(report):
+                raise
+            report.problem = error  # what is done is told all the same
         report.show()
-        if report.failed or report.interrupted:
+        if report.failed or report.interrupted or report.problem:
             raise typer.Exit(1)
 
 
@@ -131,7 +135,12 @@ def left_out(paths: Sequence[Path]) -> list[str]:
 
 
 class Report:
-    """What happened to each picture, shown as it happens and summed up at the end."""
+    """What happened to each picture, shown as it happens and summed up at the end.
+
+    Attributes:
+        interrupted: it was stopped, here or on the bridge, before everything was done.
+        problem: what ended it before everything was done.
+    """
 
     def __init__(self, as_json: bool, pictures: Sequence[Path]) -> None:
         self._as_json = as_json
@@ -140,6 +149,7 @@ class Report:
         self._items: list[dict[str, Any]] = []
         self._told: set[str] = set()
         self.interrupted = False
+        self.problem: BridgeError | None = None
 
     @property
     def failed(self) -> list[dict[str, Any]]:
@@ -174,7 +184,8 @@ class Report:
         }
         self._items.sort(key=lambda item: self._order[item["path"]])
         if self._as_json:
-            print_json({**counts, "interrupted": self.interrupted, "items": self._items})
+            ended = {"error": described(self.problem)} if self.problem else {}
+            print_json({**counts, "interrupted": self.interrupted, **ended, "items": self._items})
             return
         for item in self._items:
             if "output" in item:
@@ -190,7 +201,9 @@ class Report:
                 f"{item['path']}: {item['error']['detail']}", style="red", markup=False, soft_wrap=True
             )
             people.print(f"  {item['error']['hint']}", style="dim", markup=False, soft_wrap=True)
-        if self.interrupted:
+        if self.problem:
+            tell(self.problem)
+        if self.interrupted or self.problem:
             left = self._total - len(self._items)
             rest = "1 picture is" if left == 1 else f"{left} pictures are"
             people.print(f"Stopped: {rest} left. Run the same command again to go on.")
@@ -280,6 +293,11 @@ class _Work:
         )
         under_way = {ref for ref, item in known.items() if item.state == "done" or item.state not in SETTLED}
         while waiting or under_way:
+            if batch.cancelled and waiting:
+                self._report.interrupted = True
+                waiting.clear()
+                await batch.cancel()  # what was sent before we heard of it
+                continue
             full = False
             while waiting and not full and len(under_way) - len(ready) < AHEAD:
                 ref = waiting.popleft()

@@ -34,6 +34,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
             nonlocal presses
             presses += 1
             if presses > 1:
+                notices.show_cursor()  # which a progress bar may have hidden
                 os._exit(STOPPED_AT_ONCE)
             notices.print("Stopping in order. Ctrl-C again stops at once.", style="dim")
             loop.call_soon_threadsafe(task.cancel)

@@ -46,8 +46,13 @@ def reported(as_json: bool) -> Iterator[None]:
         if as_json:
             print_json({"error": described(error)})
         else:
-            # Wrapped by the terminal alone: addresses and commands in there are copied.
-            notices.print(f"[bold red]{error.title}[/]", markup=True)
-            notices.print(error.detail, markup=False, soft_wrap=True)
-            notices.print(error.hint, style="dim", markup=False, soft_wrap=True)
+            tell(error)
         raise typer.Exit(1) from error
+
+
+def tell(error: BridgeError) -> None:
+    """A failure for people, in three lines."""
+    # Wrapped by the terminal alone: addresses and commands in there are copied.
+    notices.print(f"[bold red]{error.title}[/]", markup=True)
+    notices.print(error.detail, markup=False, soft_wrap=True)
+    notices.print(error.hint, style="dim", markup=False, soft_wrap=True)

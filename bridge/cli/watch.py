@@ -249,6 +249,7 @@ async def _follow(hot: HotFolder, batch: Batch, once: bool) -> None:
     settled: asyncio.Task[ItemState] | None = None
     try:
         while True:
+            await _stop_if_cancelled(hot, batch)
             now = asyncio.get_running_loop().time()
             whole, growing = await asyncio.to_thread(hot.look, now)
             new = [picture for picture in whole if picture.ref not in given]
@@ -275,6 +276,17 @@ async def _follow(hot: HotFolder, batch: Batch, once: bool) -> None:
         if settled is not None:
             settled.cancel()
             await asyncio.gather(settled, return_exceptions=True)
+
+
+async def _stop_if_cancelled(hot: HotFolder, batch: Batch) -> None:
+    from bridge.errors import Cancelled
+
+    if batch.cancelled:
+        await batch.cancel()  # what was sent before we heard of it
+        raise Cancelled(
+            f"Somebody cancelled this command's batch; {hot.folder} is watched no more.",
+            hint="Run the same command again to go on with what comes from now on.",
+        )
 
 
 async def _give(

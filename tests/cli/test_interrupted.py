@@ -22,7 +22,7 @@ from bridge.cli.watch import HotFolder, _live
 from bridge.client import Client
 from bridge.client.connection import Connection
 from bridge.config import Places
-from bridge.errors import BridgeUnreachable, CommandRunning
+from bridge.errors import BridgeError, BridgeUnreachable, Cancelled, CommandRunning, StoreUnavailable
 from bridge.jobs import spool
 from tests.server.conftest import OWNER, Bridge, Samples, Start, samples, start
 
@@ -190,19 +190,72 @@ async def test_a_result_that_was_lost_everywhere_is_made_again(
 
 
 async def test_a_batch_that_somebody_cancels_ends(bridge: Bridge, samples: Samples, tmp_path: Path) -> None:
-    photos = shoot(tmp_path / "photos", samples, "a.png", "b.png", "c.png")
+    photos = shoot(tmp_path / "photos", samples, *(f"{number}.png" for number in range(20)))[:20]
     bridge.fakes.engine.gate.clear()
     told = Report(False, photos)
-    command = asyncio.ensure_future(_all(photos[:3], None, job_request(OPTIONS), told))
+    command = asyncio.ensure_future(_all(photos, None, job_request(OPTIONS), told))
     async with Client(bridge.url, OWNER) as client, asyncio.timeout(30):
         while not (jobs := (await client.jobs()).jobs) or not jobs[0].counts.leased:
             await asyncio.sleep(0.01)
         await client.steer(jobs[0].job, "cancel")
         bridge.fakes.engine.gate.set()
         await command
-    assert len(told) == 3
-    assert told.failed
+        job = await client.job(jobs[0].job)
+    assert told.interrupted
+    assert len(told) <= job.counts.total < 6  # those that were sent, and not one after it was heard
     assert {item["error"]["code"] for item in told.failed} == {"cancelled"}
+    assert job.state == "cancelled"
+    again = Report(False, photos)
+    await _all(photos, None, job_request(OPTIONS), again)
+    assert (len(again), again.failed, again.interrupted) == (20, [], False)
+
+
+class Troubled:
+    """Refuses every request of a command to a place of the bridge with the same error, `times` times."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, error: BridgeError, part: str, times: int) -> None:
+        self.left = times
+        real = Connection.answer
+
+        @asynccontextmanager
+        async def answer(
+            connection: Connection, method: str, path: str, *words: Any, **body: Any
+        ) -> AsyncIterator[aiohttp.ClientResponse]:
+            if self.left and part in f"{method} {path}":
+                self.left -= 1
+                raise error
+            async with real(connection, method, path, *words, **body) as response:
+                yield response
+
+        monkeypatch.setattr(Connection, "answer", answer)
+
+
+@pytest.mark.parametrize("part", ["POST /v1/uploads", "POST /v1/jobs", "/ack"])
+async def test_a_trouble_of_the_bridge_that_heals_is_waited_out(
+    bridge: Bridge, samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    photos = shoot(tmp_path / "photos", samples, "a.png", "b.png", "c.png")
+    trouble = Troubled(monkeypatch, StoreUnavailable("The store is locked."), part, 3)
+    told = Report(False, photos)
+    await _all(photos, None, job_request(OPTIONS), told)
+    assert trouble.left == 0
+    check(tmp_path / "photos", told, 3)
+
+
+async def test_ctrl_c_is_not_lost_with_the_bridge(
+    bridge: Bridge, samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = shoot(tmp_path / "photos", samples, "a.png")
+    bridge.fakes.engine.gate.clear()
+    Troubled(monkeypatch, BridgeUnreachable("It has stopped."), "/pause", 1)
+    command = asyncio.ensure_future(_all(photos, None, job_request(OPTIONS), Report(False, photos)))
+    async with Client(bridge.url, OWNER) as client, asyncio.timeout(30):
+        while not (jobs := (await client.jobs()).jobs) or not jobs[0].counts.leased:
+            await asyncio.sleep(0.01)
+    command.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await command
+    bridge.fakes.engine.gate.set()
 
 
 async def test_a_photo_that_goes_away_fails_alone(bridge: Bridge, samples: Samples, tmp_path: Path) -> None:
@@ -324,6 +377,24 @@ async def test_watch_outlives_a_drive_that_goes_away_and_a_lost_bridge(
         (hot.folder / "second.png").write_bytes(samples.png)
         await until(hot, "second")
     assert sorted(path.name for path in found(hot)) == ["first-GPEN.png", "second-GPEN.png"]
+
+
+async def test_a_watch_whose_batch_somebody_cancels_ends_and_says_so(
+    bridge: Bridge, samples: Samples, tmp_path: Path, quick: None
+) -> None:
+    hot = hot_folder(tmp_path)
+    bridge.fakes.engine.gate.clear()
+    for number in range(6):
+        (hot.folder / f"p{number}.png").write_bytes(samples.png)
+    command = asyncio.ensure_future(_live(hot, job_request(OPTIONS), once=False))
+    async with Client(bridge.url, OWNER) as client, asyncio.timeout(30):
+        while not (jobs := (await client.jobs()).jobs) or not jobs[0].counts.leased:
+            await asyncio.sleep(0.01)
+        await client.steer(jobs[0].job, "cancel")
+        bridge.fakes.engine.gate.set()
+        with pytest.raises(Cancelled, match="watched no more"):
+            await command
+        assert (await client.job(jobs[0].job)).state == "cancelled"
 
 
 async def test_once_gives_up_on_a_lost_drive_and_the_next_run_brings_the_result(
