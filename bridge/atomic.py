@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from contextlib import suppress
@@ -35,8 +36,12 @@ def write_file(path: Path, data: bytes, *, private: bool = False) -> None:
         raise OutputError(f"{path} could not be written: {error.strerror or error}.") from error
 
 
+_NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP})
+"""What a file system says that cannot do it for folders at all: some network and shared ones."""
+
+
 def sync_folder(path: Path) -> None:
-    """Make renames inside a folder survive a power cut; Windows does that by itself.
+    """Make renames inside a folder survive a power cut, where that can be asked; Windows does it by itself.
 
     Raises:
         OSError: the disk could not do it.
@@ -46,6 +51,9 @@ def sync_folder(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
     finally:
         os.close(handle)
 

@@ -307,6 +307,14 @@ class CheckpointForeign(CheckpointError):
     default_hint = "Choose a GPEN generator (not a discriminator, detector or parser)."
 
 
+class TrustUnreadable(CheckpointError):
+    code = "trust_unreadable"
+    title = "The list of trusted checkpoints cannot be read"
+    status = 503
+    retryable = True
+    default_hint = "Another program may hold it for a moment; if it persists, check who may read the file."
+
+
 class LicenceNotAccepted(CheckpointError):
     code = "licence_not_accepted"
     title = "The licence of this checkpoint has not been accepted"

@@ -211,6 +211,10 @@ def enhance(
     with stages.stage("detect"):
         found = list(faces) if faces is not None else find_faces(image, tools) if wanted else []
     chosen = _select(found, parameters) if wanted else []
+    # One that is not to change costs nothing; layers that are not to show are made all the same.
+    chosen = [index for index in chosen if _strength(found[index], parameters)] or (
+        chosen if as_layers else []
+    )
     _stop_if(cancelled)
 
     with stages.stage("denoise"):
@@ -250,6 +254,11 @@ def _select(faces: Sequence[Face], parameters: Parameters) -> list[int]:
     return sorted(set(parameters.select))
 
 
+def _strength(face: Face, parameters: Parameters) -> float:
+    """0-100: the face's own, else the picture's."""
+    return parameters.strength if face.strength is None else face.strength
+
+
 def _restore(
     image: Image,
     quiet: Pixels,
@@ -282,8 +291,7 @@ def _restore(
             for index, crop, answer in zip(indices, seen, answers, strict=True):
                 if quiet is not image.colour:
                     crop = align(quiet, faces[index], entry.template, entry.side, entry.crop_border)
-                own = faces[index].strength
-                weight = (parameters.strength if own is None else own) / 100
+                weight = _strength(faces[index], parameters) / 100
                 restored[index] = entry, _patch(crop, answer, image.icc, parameters, weight)
     return restored
 

@@ -150,6 +150,22 @@ def test_a_face_may_have_its_own_strength() -> None:
     assert change[1] == pytest.approx(half, rel=0.01)
 
 
+def test_a_face_of_no_strength_is_left_alone_and_not_said_to_be_restored() -> None:
+    photo = Image(noise(120, 200, 3, np.uint8))
+    faces = [face(60, 60, 60, strength=0), face(150, 60, 60)]
+    done = enhance(photo, FACES_ALONE, tools(), faces=faces, with_mask=True)
+    assert [one.checkpoint is not None for one in done.faces] == [False, True]
+    assert done.mask is not None
+    assert not done.mask[:, :80].any()
+    alone = enhance(photo, FACES_ALONE, tools(), faces=faces[:1], with_mask=True)
+    assert alone.mask is not None
+    assert not alone.mask.any()
+    layered = enhance(photo, FACES_ALONE, tools(), faces=faces[:1], as_layers=True)
+    assert layered.mask is not None
+    assert layered.mask.any()
+    assert layered.opacity == 0
+
+
 def test_a_given_face_that_is_none_is_refused() -> None:
     wrong = Face((0, 0, 10, 10), np.zeros((5, 2)))
     with pytest.raises(DegenerateLandmarks):

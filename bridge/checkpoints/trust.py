@@ -17,7 +17,7 @@ from filelock import FileLock
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from bridge.checkpoints.manifest import CheckpointName, Entry, Licence, Sha256
-from bridge.errors import CheckpointError, OutputError
+from bridge.errors import CheckpointError, OutputError, TrustUnreadable
 from bridge.network.digest import file_sha256
 
 
@@ -122,12 +122,15 @@ class TrustFile:
         Raises:
             CheckpointError: it is damaged. It is left as it is: forgetting what was trusted would
                 let another file take its place.
+            TrustUnreadable: the system does not let us read it now.
         """
         try:
             return _format.validate_json(self._path.read_bytes())
         except FileNotFoundError:
             return Trust()
-        except (OSError, ValidationError) as error:
+        except OSError as error:
+            raise TrustUnreadable(f"{self._path} cannot be read: {error.strerror or error}.") from error
+        except ValidationError as error:
             raise CheckpointError(
                 f"{self._path} is damaged: {error}",
                 hint="Delete it, then pull or import your checkpoints again.",
@@ -137,7 +140,7 @@ class TrustFile:
         """Read, change, write back whole or not at all, and return it; others wait meanwhile.
 
         Raises:
-            CheckpointError: it is damaged.
+            CheckpointError, TrustUnreadable: as `read`.
             OutputError: it cannot be written.
         """
         try:

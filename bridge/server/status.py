@@ -111,7 +111,7 @@ async def capabilities(request: web.Request) -> web.StreamResponse:
             protocol=PROTOCOL,
             device=parts.device if parts else None,
             engines=parts.engines() if parts else {},
-            resident=tuple(parts.resident()) if parts else (),
+            resident=tuple(await asyncio.to_thread(parts.resident)) if parts else (),
             checkpoints=known,
             presets=await asyncio.to_thread(request.app[PRESETS].all),
             modes=tuple(Mode),

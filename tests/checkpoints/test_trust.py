@@ -9,7 +9,7 @@ import pytest
 from bridge.checkpoints import manifest
 from bridge.checkpoints.trust import Record, Stamp, Trust, TrustFile
 from bridge.config import bundled
-from bridge.errors import CheckpointError, OutputError
+from bridge.errors import CheckpointError, OutputError, TrustUnreadable
 
 ENTRIES = {entry.name: entry for entry in manifest.read(bundled("weights") / "manifest.toml")}
 OFFICIAL, LITE = ENTRIES["gpen-bfr-512"], ENTRIES["gpen-lite-256"]
@@ -62,6 +62,23 @@ def test_a_damaged_file_is_named_and_left_alone(tmp_path: Path, content: bytes) 
         with pytest.raises(CheckpointError, match=r"trusted\.json is damaged"):
             access()
     assert path.read_bytes() == content
+
+
+def test_a_file_that_another_program_holds_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = TrustFile(tmp_path)
+    file.update(lambda trust: trust.accepting(OFFICIAL))
+
+    def held(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", held)
+        with pytest.raises(TrustUnreadable, match="Permission denied") as caught:
+            file.read()
+    assert caught.value.retryable
+    assert file.read().consents
 
 
 def test_a_change_that_fails_changes_nothing(tmp_path: Path) -> None:

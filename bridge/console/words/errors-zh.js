@@ -70,6 +70,7 @@ export default {
   source_missing: "照片不在批次所说的位置",
   source_unreadable: "无法从磁盘读取照片",
   store_unavailable: "批次存储无法使用",
+  trust_unreadable: "无法读取受信任权重的列表",
   unauthorized: "需要有效的令牌",
   unsupported_media_type: "不接受此内容类型",
   upload_incomplete: "上传尚未完成",
