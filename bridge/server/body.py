@@ -33,10 +33,12 @@ class Asked(Generic[Q]):
     Attributes:
         question: the validated request.
         picture: the whole frame, or the file of a multipart body; not yet decoded.
+        name: of that file; None where none was said.
     """
 
     question: Q
     picture: Frame | ImageFile
+    name: str | None = None
 
 
 async def read_asked(request: web.Request, model: type[Q]) -> Asked[Q]:
@@ -92,18 +94,18 @@ async def _read_multipart(request: web.Request, model: type[Q]) -> Asked[Q]:
     settings = request.app[SETTINGS]
     limits = {"request": settings.max_json_bytes, "image": settings.max_upload_bytes}
     parts: dict[str, bytes] = {}
-    media_type = "application/octet-stream"
+    media_type, name = "application/octet-stream", None
     with named_failures():
         async for part in parts_of(request):
             if part.name not in limits or part.name in parts:
                 raise InvalidRequest('The parts are "request" and "image", each once.')
             parts[part.name] = await _read_part(part, limits[part.name])
             if part.name == "image":
-                media_type = part.headers.get("Content-Type", media_type)
+                media_type, name = part.headers.get("Content-Type", media_type), part.filename
     if "image" not in parts:
         raise InvalidRequest('The part "image" is missing.')
     question = model.parse_json(parts.get("request", b"{}"))
-    return Asked(question, ImageFile(parts["image"], media_type))
+    return Asked(question, ImageFile(parts["image"], media_type), name)
 
 
 async def _read_part(part: BodyPartReader, limit: int) -> bytes:

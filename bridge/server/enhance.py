@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -21,9 +22,11 @@ from bridge.errors import (
 from bridge.jobs.audit import AuditLog
 from bridge.jobs.job import now
 from bridge.metrics import Stages
+from bridge.presets import Parameters
 from bridge.protocol.enhancement import EnhanceRequest, EnhanceResult, ResultSummary
 from bridge.reply import Reply, Work, reply_to
 from bridge.server.body import read_asked
+from bridge.server.clients import CLIENTS
 from bridge.server.faces import PICTURE_ERRORS
 from bridge.server.guard import CALLER
 from bridge.server.log import LOG
@@ -46,16 +49,16 @@ async def enhance(request: web.Request) -> web.StreamResponse:
         preset = await asyncio.to_thread(request.app[PRESETS].get, asked.question.preset)
         parameters = asked.question.parameters(preset.parameters)
         metrics = request.app[METRICS]
+        line = _Line(request, admission.request_id, asked.name, preset.name, parameters)
         try:
             work = Work(parameters, tools, urgent=True, cancelled=admission.cancelled, stages=Stages())
             done = await admission.run(functools.partial(reply_to, asked.picture, asked.question, work))
-        except BridgeError as error:
-            metrics.observe({}, faces=0, outcome=error.code)
+        except (BridgeError, asyncio.CancelledError) as error:  # cancelled: the client has gone
+            outcome = error.code if isinstance(error, BridgeError) else Cancelled.code
+            metrics.observe({}, faces=0, outcome=outcome)
+            await asyncio.to_thread(line.write, outcome)
             raise
-        except asyncio.CancelledError:  # the client has gone
-            metrics.observe({}, faces=0, outcome=Cancelled.code)
-            raise
-        await asyncio.to_thread(_audit, request, admission, done)
+        await asyncio.to_thread(line.write, "done", done)
         restored = sum(face.checkpoint is not None for face in done.result.faces)
         metrics.observe(done.result.seconds, faces=restored, outcome="done")
         return await _send(request, done, admission)
@@ -76,28 +79,41 @@ async def _send(request: web.Request, done: Reply, admission: Admission) -> web.
     return response
 
 
-def _audit(request: web.Request, admission: Admission, done: Reply) -> None:
-    result, caller = done.result, request[CALLER]
-    restored = [face.checkpoint for face in result.faces if face.checkpoint]
-    try:
-        request.app[AUDIT].record(
-            {
-                "key": admission.request_id,
-                "at": now(),
-                "client": caller.kind,
-                "client_id": caller.client_id,
-                "preset": result.preset,
-                "parameters": result.parameters.model_dump(mode="json"),
-                "checkpoints": sorted(set(restored)),
-                "found": len(result.faces),
-                "restored": len(restored),
-                "seconds": result.seconds,
-                "outcome": "done",
-            }
-        )
-    except BridgeError as error:
-        # The picture is finished; a full disk must not take it from whoever waits for it.
-        request.app[LOG].logger.warning("not audited", code=error.code, detail=error.detail)
+@dataclass(frozen=True)
+class _Line:
+    """What the audit log is told of one picture; `source` is the file's name, where it came with one."""
+
+    request: web.Request
+    key: str
+    source: str | None
+    preset: str
+    parameters: Parameters
+
+    def write(self, outcome: str, done: Reply | None = None) -> None:
+        """Append it; a log that cannot be written to is told of, and takes nothing from anybody."""
+        app, caller = self.request.app, self.request[CALLER]
+        faces = done.result.faces if done else ()
+        restored = [face.checkpoint for face in faces if face.checkpoint]
+        try:
+            app[AUDIT].record(
+                {
+                    "key": self.key,
+                    "at": now(),
+                    "client": app[CLIENTS].name_of(caller),
+                    "client_id": caller.client_id,
+                    "source": self.source,
+                    "preset": self.preset,
+                    "parameters": self.parameters.model_dump(mode="json"),
+                    "checkpoints": sorted(set(restored)),
+                    "found": len(faces),
+                    "restored": len(restored),
+                    "seconds": done.result.seconds if done else {},
+                    "outcome": outcome,
+                }
+            )
+        except BridgeError as error:
+            # The picture is finished; a full disk must not take it from whoever waits for it.
+            app[LOG].logger.warning("not audited", code=error.code, detail=error.detail)
 
 
 ROUTES = (

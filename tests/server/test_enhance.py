@@ -12,6 +12,7 @@ import pytest
 from bridge.errors import DeviceOutOfMemory
 from bridge.imaging.codecs import decode
 from bridge.imaging.image import Image
+from bridge.jobs.chain import newest
 from bridge.protocol.enhancement import EnhanceResult, ResultSummary
 from bridge.protocol.frame import encode_frame
 from bridge.protocol.picture import file_payload, icc_payload, pixels_payload
@@ -321,6 +322,27 @@ async def test_engine_failures_are_named_and_survived(bridge: Bridge, samples: S
     assert stats["images"] == {"out_of_memory": 1, "done": 1}
     assert stats["faces"] == 1
     assert stats["stages"]["restore"]["count"] == 1
+
+
+async def test_each_picture_has_its_line_in_the_audit_log_whatever_became_of_it(
+    bridge: Bridge, samples: Samples
+) -> None:
+    bridge.fakes.engine.failure = DeviceOutOfMemory("The GPU has 3 MB left.")
+    await bridge("POST", "/v1/enhance", data=samples.form())
+    bridge.fakes.engine.failure = None
+    await bridge("POST", "/v1/enhance", data=samples.form({"preset": "phone"}))
+    bridge.fakes.engine.gate.clear()
+    request_id = str(uuid.uuid4())
+    work = asyncio.create_task(bridge("POST", "/v1/enhance", headers={ID: request_id}, data=samples.form()))
+    await asyncio.to_thread(bridge.fakes.engine.entered.acquire)
+    await bridge("POST", f"/v1/requests/{request_id}/cancel")
+    await work
+    lines = newest(bridge.places.data / "audit", 10)
+    assert [line["outcome"] for line in lines] == ["out_of_memory", "done", "cancelled"]
+    assert [line["restored"] for line in lines] == [0, 1, 0]
+    assert [line["preset"] for line in lines] == ["default", "phone", "default"]
+    assert {(line["client"], line["source"]) for line in lines} == {("owner", "photo.png")}
+    assert lines[-1]["key"] == request_id
 
 
 async def test_a_request_id_must_be_a_uuid(bridge: Bridge, samples: Samples) -> None:
