@@ -33,6 +33,7 @@ from bridge.server.openapi import document
 REFUSALS = (400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 503)
 """413 among them: what is too large is refused before anyone looks at it."""
 UNSTATED = {
+    "/v1/health": "that a secret and a nonce come together",
     "/v1/enhance": "that bytes are a picture",
     "/v1/faces": "that bytes are a picture",
     "/v1/uploads": "that as many bytes come as were announced",
@@ -101,6 +102,8 @@ class Asker:
         )
         @given(case=cases)
         def ask(case: Any) -> None:
+            if case.media_type == "multipart/form-data" and case.body.get("request") == []:
+                return  # an empty list is sent as no part at all, which is allowed
             self.asked += 1
             case.call_and_validate(headers=self._headers, checks=checks, timeout=20)
 

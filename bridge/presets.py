@@ -9,12 +9,22 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-Percent = Annotated[int, Field(ge=0, le=100)]
+
+def _written_as_number(value: object) -> object:
+    if isinstance(value, bool | str):  # which Python would count with
+        raise ValueError("it is no number")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_written_as_number)]
+"""A whole number, which true and "1" are not."""
+
+Percent = Annotated[Whole, Field(ge=0, le=100)]
 """A slider: 0 does nothing at all, 100 is the most."""
 
-FaceIndex = Annotated[int, Field(ge=0)]
+FaceIndex = Annotated[Whole, Field(ge=0)]
 
 
 class Mode(StrEnum):
@@ -103,4 +113,4 @@ class Output(BaseModel):
 
     format: Literal["same", "tiff", "png", "jpeg", "webp"] = "same"
     depth: Literal["same", 8, 16] = "same"
-    quality: Annotated[int, Field(ge=1, le=100)] = 95
+    quality: Annotated[Whole, Field(ge=1, le=100)] = 95

@@ -56,3 +56,11 @@ def test_unknown_fields_are_mistakes() -> None:
         Parameters.model_validate({"strenght": 50})
     with pytest.raises(ValidationError):
         Output.model_validate({"format": "gif"})
+
+
+@pytest.mark.parametrize("value", [True, False, "50", 0.5, None])
+@pytest.mark.parametrize("slider", ["strength", "denoise", "sharpen"])
+def test_a_slider_takes_numbers_only(slider: str, value: object) -> None:
+    with pytest.raises(ValidationError):
+        Parameters.model_validate({slider: value})
+    assert Parameters.model_validate({slider: 50.0}).model_dump()[slider] == 50

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bridge.faces.face import Face
-from bridge.presets import FaceIndex, Mode, Output, Parameters, Percent, PresetName
+from bridge.presets import FaceIndex, Mode, Output, Parameters, Percent, PresetName, Whole
 from bridge.protocol.message import Answer, Question, Seconds
 
 MAX_RESULT_HEADER_BYTES = 4096
@@ -151,7 +151,7 @@ class OutputRequest(Question):
 
     format: Literal["same", "tiff", "png", "jpeg", "webp", "frame"] = "same"
     depth: Literal["same", 8, 16] = "same"
-    quality: Annotated[int, Field(ge=1, le=100)] = 95
+    quality: Annotated[Whole, Field(ge=1, le=100)] = 95
 
     @property
     def file(self) -> Output:

@@ -13,6 +13,7 @@ from bridge.errors import (
     BodyTooLarge,
     Busy,
     HostRefused,
+    InvalidRequest,
     OriginRefused,
     OwnerOnly,
     RightMissing,
@@ -73,6 +74,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     _check_caller(request, route.access if route else Access.client, sender)
     if route and route.right and route.right not in request[CALLER].rights:
         raise RightMissing(f"{request.method} {request.path} takes the right to {route.right}.")
+    if route and route.query:
+        _check_query(request, route)
     if route and route.method in CHANGING:
         _check_body(request, route)
     return await handler(request)
@@ -116,6 +119,13 @@ def _check_origin(request: web.Request, own: frozenset[str], scheme: str) -> Non
         site.lower() not in ("none", "same-origin") for site in request.headers.getall("Sec-Fetch-Site", [])
     ):
         raise OriginRefused("A page of another site sent this request.")
+
+
+def _check_query(request: web.Request, route: Route) -> None:
+    """A misspelt parameter is named, not taken for one that was left out."""
+    known = [parameter.name for parameter in route.query]
+    if unknown := [name for name in request.query if name not in known]:
+        raise InvalidRequest(f"The address takes {', '.join(known)}; it has no {unknown[0]!r}.")
 
 
 def _check_caller(request: web.Request, access: Access, sender: str) -> None:

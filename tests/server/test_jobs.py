@@ -265,7 +265,7 @@ async def test_pages(bridge: Bridge, samples: Samples) -> None:
     assert [one["job"] for one in listed["jobs"]] == [other]
     rest = (await bridge("GET", f"/v1/jobs?limit=1&after={listed['next']}")).json
     assert [one["job"] for one in rest["jobs"]] == [job]
-    for wrong in ("limit=0", "limit=501", "limit=x", "after=-1", "state=asleep", "review=maybe"):
+    for wrong in ("limt=5", "limit=0", "limit=501", "limit=x", "after=-1", "state=asleep", "review=maybe"):
         assert (await bridge("GET", f"/v1/jobs/{job}/items?{wrong}")).code == "invalid_request"
 
 
