@@ -85,13 +85,13 @@ class Asker:
                 for known in [real, None] if names and allowed else [real]:
                     cases = operation.as_strategy(mode, path_parameters=known)
                     try:
-                        self._ask(cases, _checks(operation.path, allowed=allowed), examples)
+                        self._ask(cases, _checks(operation.path, allowed=allowed), examples, allowed)
                     except Unsatisfiable:
                         pass  # nothing can be wrong where nothing is asked
                     except (AssertionError, BaseExceptionGroup) as error:
                         self.broken.append(f"{operation.label}: {error}")
 
-    def _ask(self, cases: Any, checks: list[Any], examples: int) -> None:
+    def _ask(self, cases: Any, checks: list[Any], examples: int, allowed: bool) -> None:
         @settings(
             max_examples=examples,
             phases=[Phase.generate],
@@ -102,9 +102,8 @@ class Asker:
         )
         @given(case=cases)
         def ask(case: Any) -> None:
-            parts = case.body if case.media_type == "multipart/form-data" else None
-            if isinstance(parts, dict) and parts.get("request") == []:
-                return  # an empty list is sent as no part at all, which is allowed
+            if not allowed and _came_out_allowed(case):
+                return
             self.asked += 1
             case.call_and_validate(headers=self._headers, checks=checks, timeout=20)
 
@@ -142,6 +141,18 @@ class Asker:
         answered = requests.request(method, self._url + path, headers=sent, timeout=20, **body)
         answered.raise_for_status()
         return answered.json()
+
+
+def _came_out_allowed(case: Any) -> bool:
+    """Whether a question meant to be wrong may be right as it is sent.
+
+    An empty list is sent as no part, or no parameter, at all; and null is meant to be wrong also where
+    a field may be null.
+    """
+    parts = case.body if case.media_type == "multipart/form-data" else None
+    request = parts.get("request", {}) if isinstance(parts, dict) else {}
+    nothing = request == [] or any(value == [] for value in (case.query or {}).values())
+    return nothing or (isinstance(request, dict) and None in request.values())
 
 
 def _checks(path: str, *, allowed: bool) -> list[Any]:
