@@ -170,8 +170,11 @@ class Runner:
                 self._crew.outputs.recover()
                 self._crew.settled()
                 break
-            except (StoreUnavailable, DiskFull) as error:
-                self._wait_because(error)
+            except Exception as error:  # nothing is leased before it is settled; everybody is told why
+                known = _known(error)
+                if not isinstance(known, StoreUnavailable | DiskFull):
+                    self._crew.log.error("recovery failed", exc_info=error)
+                self._wait_because(known)
                 self._rest(STORE_PAUSE)
         for number in range(1, self._limits.threads + 1):
             interactive_only = number == self._limits.threads
@@ -184,18 +187,16 @@ class Runner:
 
     def _live(self, interactive_only: bool) -> None:
         while not self._stopping:
-            wakes = self._wakes
+            wakes, worked = self._wakes, False
             try:
-                lease = self._next(interactive_only)
+                if (lease := self._next(interactive_only)) is not None:
+                    self._carry(lease)
+                    worked = True
             except BridgeError as error:
                 self._wait_because(error)
-                lease = None
             except Exception as error:  # the thread lives on; the next look may go better
                 self._crew.log.error("queue failed", exc_info=error)
-                lease = None
-            if lease is not None:
-                self._carry(lease)
-            else:
+            if not worked:
                 self._sleep(wakes)
 
     def _next(self, interactive_only: bool) -> Lease | None:
