@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
-from bridge.errors import BridgeError, ItemDamaged, StoreUnavailable
+from bridge.errors import BridgeError, ItemDamaged, ItemStalled, StoreUnavailable
 from bridge.jobs.batches import close_if_settled
 from bridge.jobs.job import (
     CRASHES_BEFORE_ALONE,
@@ -35,7 +36,14 @@ from bridge.jobs.store import Row, Store, Transaction, undone_if_damaged
 from bridge.protocol.jobs import ItemStage
 
 LEASE_SECONDS = 900.0
-"""A lease that entered no stage for so long is lost: a decoder hangs, or the disk does."""
+"""A lease whose worker entered no stage and gave no sign of life for so long is lost: a decoder hangs, or
+the disk does. Each costs the photo one of its tries, and that bounds what a photo can block by hanging.
+
+Nothing here bounds a device that hangs: who waits for it lives. It is not the photos' fault, and to take
+them away would fail the whole queue, one by one. They stay leased until they are cancelled or the bridge
+is started again.
+"""
+_NOBODY: Mapping[str, float] = MappingProxyType({})
 
 
 class Queue:
@@ -128,22 +136,8 @@ class Queue:
         """
         self._shares.end(lease.lease_id)
         pause = pause_before_next(error, lease.attempt, self._first_pause)
-        _, target = TRANSITIONS[Move.fail if pause is None else Move.heal]
         with self._store.write() as rows:
-            changed = rows.execute(
-                "UPDATE items SET state = ?, lease_id = NULL, stage = NULL, promise = NULL, not_before = ?,"
-                " error = ?, seconds = ?, finished_at = ? WHERE lease_id = ?",
-                (
-                    target,
-                    None if pause is None else self._clock() + pause,
-                    error_text(error),
-                    json.dumps(dict(seconds)),
-                    now() if pause is None else None,
-                    lease.lease_id,
-                ),
-            ).rowcount
-            if changed:
-                self._settled(rows, lease.job, lease.item)
+            changed = self._end_try(rows, lease, error, pause, json.dumps(dict(seconds)))
         return pause if changed else None
 
     def release(self, lease: Lease) -> bool:
@@ -155,20 +149,39 @@ class Queue:
                 self._journal.item_changed(rows, lease.job, lease.item)
         return changed
 
-    def expire(self) -> Sequence[str]:
-        """Take back the leases of this boot that nobody renewed; their ids."""
-        with self._store.read() as rows:
-            late = rows.execute(
-                "SELECT job, item, lease_id FROM items WHERE lease_id IS NOT NULL AND promise IS NULL"
-                " AND lease_boot = ? AND lease_until < ?",
-                (self._store.boot_id, self._clock()),
-            ).fetchall()
-        if late:
-            with self._store.write() as rows:
-                for row in late:
-                    self._shares.end(row["lease_id"])
-                    self._lose(rows, item_of(rows, row["lease_id"]))
-        return [row["lease_id"] for row in late]
+    def expire(self, silences: Mapping[str, float] = _NOBODY) -> Sequence[str]:
+        """Take back the leases of this boot whose workers give no sign of life; their ids.
+
+        Each was a failed try of its item, and no crash: the bridge lives.
+
+        Args:
+            silences: by lease, seconds since its worker's last sign; whoever is not named gave none.
+        """
+        moment = self._clock()
+        with self._store.read() as rows:  # as in `lease`
+            if not self._late(rows, moment):
+                return []
+        lost: list[str] = []
+        with self._store.write() as rows:
+            for row in self._late(rows, moment):
+                left = LEASE_SECONDS - silences.get(row["lease_id"], LEASE_SECONDS)
+                if left > 0:
+                    rows.execute(
+                        "UPDATE items SET lease_until = ? WHERE lease_id = ?",
+                        (moment + left, row["lease_id"]),
+                    )
+                    continue
+                lost.append(row["lease_id"])
+                with undone_if_damaged(rows) as damage:
+                    lease = lease_of(row, row["lease_id"])
+                    error = ItemStalled(f"For {LEASE_SECONDS / 60:.0f} minutes nothing moved.")
+                    pause = pause_before_next(error, row["attempts"], 0.0)
+                    self._end_try(rows, lease, error, pause, row["seconds"])
+                if damage:
+                    self._set_aside(rows, row, damage[0])
+        for lease_id in lost:
+            self._shares.end(lease_id)
+        return lost
 
     # --- after a death ----------------------------------------------------------------------
 
@@ -275,6 +288,33 @@ class Queue:
                 if found is not None:
                     return found
         return None
+
+    def _late(self, rows: Transaction, moment: float) -> list[Row]:
+        return rows.execute(
+            f"SELECT {WITH_JOB} FROM items JOIN jobs USING (job) WHERE lease_id IS NOT NULL"
+            " AND promise IS NULL AND lease_boot = ? AND lease_until < ?",
+            (self._store.boot_id, moment),
+        ).fetchall()
+
+    def _end_try(
+        self, rows: Transaction, lease: Lease, error: BridgeError, pause: float | None, seconds: str
+    ) -> bool:
+        """Queue an item again after a pause, or fail it; False: the lease was lost."""
+        changed = rows.execute(
+            "UPDATE items SET state = ?, lease_id = NULL, stage = NULL, promise = NULL, not_before = ?,"
+            " error = ?, seconds = ?, finished_at = ? WHERE lease_id = ?",
+            (
+                TRANSITIONS[Move.fail if pause is None else Move.heal][1],
+                None if pause is None else self._clock() + pause,
+                error_text(error),
+                seconds,
+                now() if pause is None else None,
+                lease.lease_id,
+            ),
+        ).rowcount
+        if changed:
+            self._settled(rows, lease.job, lease.item)
+        return bool(changed)
 
     def _release(self, rows: Transaction, lease_id: str) -> bool:
         changed = rows.execute(

@@ -32,6 +32,7 @@ from bridge.jobs.journal import Journal
 from bridge.jobs.leases import Promise
 from bridge.jobs.outputs import Outputs, Step
 from bridge.jobs.pace import Pace
+from bridge.jobs.pulse import Pulse
 from bridge.jobs.queue import Queue
 from bridge.jobs.sources import Sources
 from bridge.metrics import Stages
@@ -117,7 +118,7 @@ class Runner:
         self._rests_until = 0.0
         self._resting: BridgeError | None = None
         self._waiting: Reason | None = None
-        self._held: dict[str, threading.Event] = {}
+        self._held: dict[str, Pulse] = {}
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -212,8 +213,10 @@ class Runner:
         if free < self._limits.min_free_bytes:
             floor = self._limits.min_free_bytes / 1e9
             raise DiskLow(f"{free / 1e9:.1f} GB are free; batches wait below {floor:.1f} GB.")
-        for lease_id in self._crew.queue.expire():
-            self.drop([lease_id])
+        lost = self._crew.queue.expire({lease: pulse.silence for lease, pulse in list(self._held.items())})
+        if lost:
+            self._crew.log.warning("work stands still", leases=lost)
+            self.drop(lost)
         lease = self._crew.queue.lease(interactive_only=interactive_only)
         self._wait_because(None)
         if lease is None and not self._held:
@@ -223,8 +226,7 @@ class Runner:
     def _carry(self, lease: Lease) -> None:
         """One item to its end: done, failed, queued again, or given back."""
         self._crew.steps("leased")
-        cancelled = threading.Event()
-        self._held[lease.lease_id] = cancelled
+        self._held[lease.lease_id] = cancelled = Pulse()
         stages = WatchedStages(lambda stage: self._enter(lease, stage))
         try:
             promise = self._enhance(lease, stages, cancelled)

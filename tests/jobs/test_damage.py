@@ -11,6 +11,7 @@ import pytest
 from bridge.errors import ImageError, StoreUnavailable
 from bridge.jobs import chain
 from bridge.jobs.audit import verify
+from bridge.jobs.queue import LEASE_SECONDS
 from bridge.reply import Reply
 from tests.jobs.conftest import Room
 
@@ -135,6 +136,16 @@ def test_the_rest_of_its_batch_is_done_and_the_batch_comes_to_an_end(room: Room,
     assert failed.error is not None
     assert failed.error.code == "item_damaged"
     assert [item.state for item in room.views.items(job, limit=10).items] == ["failed", "done"]
+
+
+def test_what_stands_still_and_cannot_be_read_holds_up_nobody(room: Room) -> None:
+    job = room.submit(2)
+    held = room.leased()
+    set_cell(room, "attempts", "many", "item = 0")
+    room.clock += LEASE_SECONDS + 1
+    assert room.queue.expire() == [held.lease_id]
+    assert room.views.job(job).counts.failed == 1
+    assert room.leased().item == 1
 
 
 def test_only_damaged_items_leave_an_empty_queue(room: Room) -> None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import Cancelled, DeviceOutOfMemory, EngineError, ImageError, ItemNotDone
+from bridge.jobs.leases import Promise
+from bridge.jobs.queue import LEASE_SECONDS
 from bridge.protocol.jobs import ItemStatus, RetryRequest
 from bridge.reply import Reply
 from tests.jobs.conftest import Room
@@ -127,6 +130,51 @@ def test_leases_expire_by_the_clock_that_is_passed_in(room: Room) -> None:
     room.clock += 2
     assert room.queue.expire() == [lease.lease_id]
     assert room.state(job) == "queued"
+
+
+def test_whoever_gives_a_sign_of_life_keeps_its_lease(room: Room) -> None:
+    room.submit(2)
+    alive, silent = room.leased(), room.leased()
+    room.clock += LEASE_SECONDS + 1
+    assert room.queue.expire({alive.lease_id: 100}) == [silent.lease_id]
+    room.clock += LEASE_SECONDS - 101
+    assert room.queue.expire({alive.lease_id: LEASE_SECONDS - 1}) == []
+    room.clock += 2
+    assert room.queue.expire({alive.lease_id: LEASE_SECONDS + 1}) == [alive.lease_id]
+
+
+def test_standing_still_is_a_try_and_no_crash(room: Room) -> None:
+    job = room.submit()
+    for attempt in (1, 2, 3):
+        lease = room.leased()
+        assert (lease.attempt, lease.crashes, lease.alone) == (attempt, 0, False)
+        room.queue.enter(lease, "decode")
+        room.clock += LEASE_SECONDS + 1
+        assert room.queue.expire() == [lease.lease_id]
+    failed = room.views.item(job, 0)
+    assert failed.state == "failed"
+    assert failed.error is not None
+    assert failed.error.code == "item_stalled"
+    assert room.views.job(job).state == "finished"
+
+
+def test_what_is_promised_while_others_are_looked_for_is_kept(
+    room: Room, reply: Reply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = room.submit()
+    lease = room.leased()
+    room.clock += LEASE_SECONDS + 1
+    write, promises = room.store.write, list[Promise]()
+
+    def promise_first() -> Any:
+        monkeypatch.undo()
+        promises.append(room.outputs.publish(lease, reply, {}, lambda: True))
+        return write()
+
+    monkeypatch.setattr(room.store, "write", promise_first)
+    assert room.queue.expire() == []
+    assert room.queue.finish(promises[0])
+    assert room.state(job) == "done"
 
 
 def test_a_kill_counts_only_in_a_stage_and_the_third_alone_fails(room: Room) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,56 @@ async def test_a_recovery_that_fails_says_so_and_is_tried_again(
         waiting = await until(running, job, lambda told: "waiting" in told)
         assert waiting["waiting"]["code"] == "internal"
     assert (await until(running, job))["counts"]["done"] == 1
+
+
+async def test_slow_work_and_waiting_for_memory_keep_their_leases(
+    start: Start, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.jobs.queue.LEASE_SECONDS", 1.0)
+    running = await start(job_workers=2, job_megapixels=0.001)  # so the second waits for the first
+    await running.ready()
+    running.fakes.engine.gate.clear()
+    job = await submit(running, [{"upload": await upload(running, samples.png)}] * 2)
+    await until(running, job, lambda told: told["counts"]["leased"] == 2)
+    leases = held(running)
+    for _ in range(12):
+        await asyncio.sleep(0.2)
+        running.app[RUNNER].wake()
+    assert held(running) == leases
+    running.fakes.engine.gate.set()
+    assert (await until(running, job))["counts"]["done"] == 2
+    assert [(await item(running, job, number))["attempts"] for number in range(2)] == [1, 1]
+
+
+async def test_a_worker_that_hangs_loses_its_lease_and_another_does_the_work(
+    start: Start, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.jobs.queue.LEASE_SECONDS", 1.0)
+    running = await start(job_workers=2)
+    await running.ready()
+    calls, answers = [1], threading.Event()
+    real = running.fakes.detector.detect
+
+    def hang_once(*arguments: Any, **more: Any) -> Any:
+        if calls:
+            calls.pop()
+            answers.wait(20)
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(running.fakes.detector, "detect", hang_once)
+    try:
+        job = await submit(running, [{"upload": await upload(running, samples.png)}])
+        assert (await until(running, job))["counts"]["done"] == 1
+        assert (await item(running, job))["attempts"] == 2
+    finally:
+        answers.set()
+    assert "work stands still" in running.places.log_file.read_text()
+
+
+def held(bridge: Bridge) -> list[str]:
+    """The leases, in the order of their items."""
+    with bridge.app[STORE].read() as rows:
+        return [row[0] for row in rows.execute("SELECT lease_id FROM items ORDER BY job, item")]
 
 
 async def test_stopping_gives_back_what_is_not_finished(start: Start, samples: Samples) -> None:
