@@ -280,6 +280,7 @@ async def _life(app: web.Application) -> AsyncIterator[None]:
     await app[HOUSEKEEPER].close()
     await app[checkpoints.TRANSFERS].close()
     await app[READINESS].close()
+    await asyncio.to_thread(app[results.PREVIEWS].close)
     await asyncio.to_thread(app[STORE].close)
     app[LOG].close()
 
