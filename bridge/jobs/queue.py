@@ -15,7 +15,9 @@ from bridge.errors import BridgeError, ItemDamaged, ItemStalled, StoreUnavailabl
 from bridge.jobs.batches import close_if_settled
 from bridge.jobs.job import (
     CRASHES_BEFORE_ALONE,
+    SETTLED,
     TRANSITIONS,
+    Control,
     Lease,
     Move,
     after_crash,
@@ -33,7 +35,7 @@ from bridge.jobs.leases import (
 )
 from bridge.jobs.shares import Shares
 from bridge.jobs.store import Row, Store, Transaction, undone_if_damaged
-from bridge.protocol.jobs import ItemStage
+from bridge.protocol.jobs import ItemStage, ItemStatus
 
 LEASE_SECONDS = 900.0
 """A lease whose worker entered no stage and gave no sign of life for so long is lost: a decoder hangs, or
@@ -132,22 +134,19 @@ class Queue:
         """A try ended with an error.
 
         Returns:
-            Seconds until the item is tried again; None when it has failed, or the lease was lost.
+            Seconds until the item is tried again; None when it is settled, or the lease was lost.
         """
         self._shares.end(lease.lease_id)
         pause = pause_before_next(error, lease.attempt, self._first_pause)
         with self._store.write() as rows:
-            changed = self._end_try(rows, lease, error, pause, json.dumps(dict(seconds)))
-        return pause if changed else None
+            state = self._end_try(rows, lease, error, pause, json.dumps(dict(seconds)))
+        return pause if state is ItemStatus.queued else None
 
     def release(self, lease: Lease) -> bool:
         """Give an item back untried."""
         self._shares.end(lease.lease_id)
         with self._store.write() as rows:
-            changed = self._release(rows, lease.lease_id)
-            if changed:
-                self._journal.item_changed(rows, lease.job, lease.item)
-        return changed
+            return self._release(rows, lease)
 
     def expire(self, silences: Mapping[str, float] = _NOBODY) -> Sequence[str]:
         """Take back the leases of this boot whose workers give no sign of life; their ids.
@@ -215,7 +214,7 @@ class Queue:
             if row is None:
                 return
             if row["stage"] is None:
-                self._release(rows, lease.lease_id)
+                self._release(rows, lease)
             else:
                 self._lose(rows, row)
 
@@ -298,37 +297,40 @@ class Queue:
 
     def _end_try(
         self, rows: Transaction, lease: Lease, error: BridgeError, pause: float | None, seconds: str
-    ) -> bool:
-        """Queue an item again after a pause, or fail it; False: the lease was lost."""
+    ) -> ItemStatus | None:
+        """Queue an item again after a pause, or settle it; what it is now, None: the lease was lost."""
+        target = _target(rows, lease.job, Move.fail if pause is None else Move.heal)
         changed = rows.execute(
             "UPDATE items SET state = ?, lease_id = NULL, stage = NULL, promise = NULL, not_before = ?,"
             " error = ?, seconds = ?, finished_at = ? WHERE lease_id = ?",
             (
-                TRANSITIONS[Move.fail if pause is None else Move.heal][1],
+                target,
                 None if pause is None else self._clock() + pause,
                 error_text(error),
                 seconds,
-                now() if pause is None else None,
+                _ended(target),
                 lease.lease_id,
             ),
+        ).rowcount
+        if not changed:
+            return None
+        self._settled(rows, lease.job, lease.item)
+        return target
+
+    def _release(self, rows: Transaction, lease: Lease) -> bool:
+        target = _target(rows, lease.job, Move.release)
+        changed = rows.execute(
+            "UPDATE items SET state = ?, lease_id = NULL, stage = NULL, promise = NULL,"
+            " attempts = max(0, attempts - 1), finished_at = ? WHERE lease_id = ?",
+            (target, _ended(target), lease.lease_id),
         ).rowcount
         if changed:
             self._settled(rows, lease.job, lease.item)
         return bool(changed)
 
-    def _release(self, rows: Transaction, lease_id: str) -> bool:
-        changed = rows.execute(
-            "UPDATE items SET state = ?, lease_id = NULL, stage = NULL, promise = NULL,"
-            " attempts = max(0, attempts - 1) WHERE lease_id = ?",
-            (TRANSITIONS[Move.release][1], lease_id),
-        ).rowcount
-        return bool(changed)
-
-    def _lose(self, rows: Transaction, row: Row | None) -> None:
-        if row is None:
-            return
+    def _lose(self, rows: Transaction, row: Row) -> None:
         error = after_crash(row["crashes"], was_alone=bool(row["alone"]))
-        _, target = TRANSITIONS[Move.lose if error is None else Move.fail]
+        target = _target(rows, row["job"], Move.lose if error is None else Move.fail)
         rows.execute(
             "UPDATE items SET state = ?, lease_id = NULL, stage = NULL, promise = NULL,"
             " crashes = crashes + 1, attempts = iif(? IS NULL, max(0, attempts - 1), attempts),"
@@ -338,7 +340,7 @@ class Queue:
                 target,
                 error and error.code,
                 error and error_text(error),
-                now() if error else None,
+                _ended(target),
                 row["lease_id"],
             ),
         )
@@ -355,6 +357,20 @@ class Queue:
         ).fetchall():
             rows.execute("UPDATE items SET available = 0 WHERE job = ? AND item = ?", tuple(row))
             self._journal.item_changed(rows, row["job"], row["item"])
+
+
+def _target(rows: Transaction, job: str, move: Move) -> ItemStatus:
+    """Where a move leads: nothing of a cancelled job is queued again."""
+    target = TRANSITIONS[move][1]
+    if target is ItemStatus.queued:
+        control = rows.execute("SELECT control FROM jobs WHERE job = ?", (job,)).fetchone()[0]
+        if control == Control.cancelled:
+            return TRANSITIONS[Move.cancel][1]
+    return target
+
+
+def _ended(state: ItemStatus) -> str | None:
+    return now() if state in SETTLED else None
 
 
 def item_of(rows: Transaction, lease_id: str) -> Row | None:

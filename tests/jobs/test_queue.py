@@ -1,18 +1,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.errors import Cancelled, DeviceOutOfMemory, EngineError, ImageError, ItemNotDone
+from bridge.errors import Cancelled, DeviceOutOfMemory, EngineError, ImageError, ItemNotDone, OutputError
+from bridge.jobs.job import Lease
 from bridge.jobs.leases import Promise
 from bridge.jobs.queue import LEASE_SECONDS
 from bridge.protocol.jobs import ItemStatus, RetryRequest
 from bridge.reply import Reply
-from tests.jobs.conftest import Room
+from tests.jobs.conftest import Died, Room
 
 
 def test_items_are_leased_in_order_and_once(room: Room) -> None:
@@ -81,6 +83,66 @@ def test_cancel_takes_the_lease_away_but_not_a_promise(room: Room, reply: Reply)
     assert (room.state(job, 0), room.state(job, 1)) == ("done", "cancelled")
     assert room.views.job(job).state == "cancelled"
     assert room.views.job(job).finished_at
+
+
+def promised_in_a_cancelled_job(room: Room, reply: Reply) -> tuple[str, Lease]:
+    """A job that was cancelled while its photo was being published; no file is there yet."""
+    job = room.submit(2)
+    lease = room.leased()
+    room.queue.enter(lease, "publish")
+    room.die_at = "promised"
+    with pytest.raises(Died):
+        room.publish(lease, reply)
+    room.batches.cancel(job)
+    assert (room.state(job), room.views.job(job).state) == ("leased", "running")
+    return job, lease
+
+
+def is_cancelled(room: Room, job: str) -> bool:
+    told = room.views.job(job)
+    return (
+        told.state == "cancelled"
+        and told.counts.cancelled == 2
+        and told.finished_at is not None
+        and room.views.item(job, 0).finished_at is not None
+        and room.queue.lease() is None
+    )
+
+
+def test_a_publishing_that_fails_in_a_cancelled_job_is_cancelled(room: Room, reply: Reply) -> None:
+    job, lease = promised_in_a_cancelled_job(room, reply)
+    assert room.queue.fail(lease, OutputError("x"), {}) is None
+    assert is_cancelled(room, job)
+    room.audit.catch_up(room.store)
+    room.batches.retry(job, RetryRequest(states=("cancelled",)), None)
+    assert room.leased().item == 0
+
+
+def test_a_photo_of_a_cancelled_job_that_is_given_back_is_cancelled(room: Room, reply: Reply) -> None:
+    job, lease = promised_in_a_cancelled_job(room, reply)
+    assert room.queue.release(lease)
+    assert is_cancelled(room, job)
+
+
+@pytest.mark.parametrize("stage", ["publish", None])
+def test_a_death_while_a_cancelled_job_publishes_leaves_nothing_that_waits(
+    room: Room, reply: Reply, stage: str | None
+) -> None:
+    job, _ = promised_in_a_cancelled_job(room, reply)
+    with room.store.write() as rows:
+        rows.execute("UPDATE items SET stage = ? WHERE item = 0", (stage,))
+    alive = room.reborn()
+    alive.outputs.recover()
+    assert is_cancelled(alive, job)
+
+
+def test_giving_back_tells_the_jobs_counts(room: Room) -> None:
+    room.submit()
+    lease, before = room.leased(), room.journal.newest()
+    room.queue.release(lease)
+    told = [json.loads(text) for _, text in room.journal.since(before, 10)]
+    assert [event["type"] for event in told] == ["item", "job"]
+    assert told[1]["state"]["counts"]["queued"] == 1
 
 
 def test_what_may_heal_waits_on_the_monotonic_clock(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
