@@ -128,13 +128,7 @@ class Batches:
         with self._store.write() as rows:
             job_state(rows, job, self._journal.outlook)
             self._insert(rows, job, items, names)
-            rows.execute(
-                # A pause or a cancel that a finished job still carries was about what it had then.
-                "UPDATE jobs SET finished_at = NULL,"
-                " control = iif(control = 'cancelled' OR finished_at IS NOT NULL, 'open', control)"
-                " WHERE job = ? AND EXISTS (SELECT 1 FROM items WHERE job = ? AND state = 'queued')",
-                (job, job),
-            )
+            _reopen(rows, job)
             self._journal.job_changed(rows, job, items_changed=True)
             return job_state(rows, job, self._journal.outlook)
 
@@ -217,7 +211,7 @@ class Batches:
                     ),
                 )
             if found:
-                rows.execute("UPDATE jobs SET control = 'open', finished_at = NULL WHERE job = ?", (job,))
+                _reopen(rows, job)
                 if item is not None:
                     self._journal.item_changed(rows, job, item)
                 self._journal.job_changed(rows, job, items_changed=item is None)
@@ -242,7 +236,7 @@ class Batches:
             " 'queued', item, ? FROM items WHERE job = ? AND item = ?",
             (number, preset or row["preset"], params.onto(own).model_dump_json(), now(), job, item),
         )
-        rows.execute("UPDATE jobs SET control = 'open', finished_at = NULL WHERE job = ?", (job,))
+        _reopen(rows, job)
         self._journal.item_changed(rows, job, number)
         return number
 
@@ -329,6 +323,17 @@ def close_if_settled(rows: Transaction, job: str) -> None:
     counts = counts_of(rows, job)
     if counts.queued + counts.leased == 0:
         rows.execute("UPDATE jobs SET finished_at = ? WHERE job = ? AND finished_at IS NULL", (now(), job))
+
+
+def _reopen(rows: Transaction, job: str) -> None:
+    """Let what is queued in a job be worked on; a job that is paused stays so."""
+    rows.execute(
+        # A pause or a cancel that a finished job still carries was about what it had then.
+        "UPDATE jobs SET finished_at = NULL,"
+        " control = iif(control = 'cancelled' OR finished_at IS NOT NULL, 'open', control)"
+        " WHERE job = ? AND EXISTS (SELECT 1 FROM items WHERE job = ? AND state = 'queued')",
+        (job, job),
+    )
 
 
 def _next_item(rows: Transaction, job: str) -> int:
