@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from bridge.errors import ImageError
+from bridge.errors import IdempotencyConflict, ImageError
+from bridge.jobs.batches import Batches, Submission
+from bridge.presets import Parameters
 from bridge.protocol.enhancement import ParameterChanges
-from bridge.protocol.jobs import RetryRequest
+from bridge.protocol.jobs import JobRequest, RetryRequest
 from bridge.reply import Reply
 from tests.jobs.conftest import Room
+
+
+def keyed(name: str = "") -> Submission:
+    asked = JobRequest.parse({"name": name, "items": [{"ref": "a", "source": {"path": "a.png"}}]})
+    return Submission(asked, "owner", Parameters(), ["a.png"], "night-batch-1")
+
+
+def test_equal_submissions_at_the_same_moment_make_one_job(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Batches, "find", lambda *_: None)  # each looked before any had stored
+    with ThreadPoolExecutor(4) as clients:
+        told = list(clients.map(lambda _: room.batches.submit(keyed()), range(8)))
+    assert len({state.job for state in told}) == 1
+    with pytest.raises(IdempotencyConflict):
+        room.batches.submit(keyed("another"))
+    assert len(room.views.jobs(after=None, limit=10, state=None, made_by=None).jobs) == 1
 
 
 def test_a_retry_or_a_redo_resumes_no_paused_job(room: Room, reply: Reply) -> None:
