@@ -16,11 +16,13 @@ from bridge.reply import Reply
 from tests.jobs.conftest import Room
 
 
-def set_cell(room: Room, column: str, value: Any, where: str, table: str = "items") -> None:
+def set_cell(
+    room: Room, column: str, value: Any, where: str, table: str = "items", *, given: str = "?"
+) -> None:
     """As a disk, a hand or a stranger would: past all that the bridge checks."""
     rows = sqlite3.connect(room.home / "jobs.sqlite")
     rows.execute("PRAGMA ignore_check_constraints = ON")
-    rows.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (value,))  # noqa: S608 - ours
+    rows.execute(f"UPDATE {table} SET {column} = {given} WHERE {where}", (value,))  # noqa: S608 - ours
     rows.commit()
     rows.close()
 
@@ -70,6 +72,26 @@ def test_a_damaged_item_fails_alone(room: Room, column: str, value: Any) -> None
     assert '"item_damaged"' in error
     assert room.views.job(job).counts.failed == 1
     assert audited(room) == ["item_damaged"]
+
+
+FLIPPED = [
+    ("source", b'{"path": "\xff"}'),
+    ("source_name", b"a\xff.png"),
+    ("parameters", b'{"strength\xff": 50}'),
+    ("error", b"\xff"),
+]
+
+
+@pytest.mark.parametrize(("column", "value"), FLIPPED, ids=lambda value: str(value)[:24])
+def test_text_with_a_flipped_bit_fails_its_item_and_not_the_store(
+    room: Room, reply: Reply, column: str, value: bytes
+) -> None:
+    job = room.submit(2)
+    set_cell(room, column, value, "item = 0", given="CAST(? AS TEXT)")
+    room.publish(room.leased(), reply)
+    counts = room.views.job(job).counts
+    assert (counts.done, counts.failed) == (1, 1)
+    assert audited(room) == ["done", "item_damaged"]
 
 
 def test_a_batch_whose_date_is_damaged_fails_without_holding_up_another(room: Room) -> None:
