@@ -550,6 +550,13 @@ class CrashLoop(BridgeError):
     default_hint = "Retry it at a smaller size or from another format; report the photo if it persists."
 
 
+class ItemStalled(BridgeError):
+    code = "item_stalled"
+    title = "The work on this photo stood still"
+    retryable = True
+    default_hint = "Check the disk that the photo lies on; retry it from another format."
+
+
 class ItemDamaged(BridgeError):
     code = "item_damaged"
     title = "The stored record of this photo is damaged"

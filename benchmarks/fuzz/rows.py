@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bridge.errors import BridgeError
+from bridge.jobs.audit import AuditLog
 from bridge.jobs.batches import Batches, Submission
 from bridge.jobs.journal import Journal
 from bridge.jobs.leases import Promise
@@ -163,6 +164,7 @@ def _use(store: Store, home: Path) -> None:
         outputs.recover,
         queue.lease,
         queue.expire,
+        lambda: AuditLog(home / "audit").catch_up(store),
         planned,
     ]
     for read in readers:

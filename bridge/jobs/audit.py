@@ -105,11 +105,13 @@ def verify(folder: Path) -> int:
     return found.lines
 
 
-def _facts(row: Any) -> dict[str, Any]:
-    result = json.loads(row["result"]) if row["result"] and row["state"] == "done" else {}
-    faces = json.loads(row["faces"]) if row["faces"] and row["state"] == "done" else []
-    error = json.loads(row["error"]) if row["error"] and row["state"] == "failed" else {}
-    return {
+def _facts(row: Row) -> dict[str, Any]:
+    """What a settled item's line tells; a damaged cell costs its own value, never the line."""
+    done, failed = row["state"] == "done", row["state"] == "failed"
+    result = _object(row["result"]) if done else {}
+    faces = _stored(row["faces"]) if done else []
+    error = _object(row["error"]) if failed else {}
+    facts = {
         # What happened to the item at this moment, and nothing else, has this key.
         "key": f"{row['job']}/{row['item']}/{row['finished_at']}",
         "at": row["finished_at"],
@@ -119,11 +121,30 @@ def _facts(row: Any) -> dict[str, Any]:
         "result": result.get("name"),
         "sha256": result.get("sha256"),
         "preset": row["preset"],
-        "parameters": json.loads(row["parameters"]),
-        "checkpoints": sorted({face["checkpoint"] for face in faces if face.get("checkpoint")}),
+        "parameters": _stored(row["parameters"]),
+        "checkpoints": _checkpoints(faces),
         "found": result.get("found", 0),
         "restored": result.get("restored", 0),
-        "seconds": json.loads(row["seconds"]),
+        "seconds": _stored(row["seconds"]),
         "attempts": row["attempts"],
-        "outcome": error.get("code", "done" if row["state"] == "done" else row["state"]),
+        "outcome": error.get("code", row["state"]),
     }
+    return {name: None if isinstance(value, bytes) else value for name, value in facts.items()}
+
+
+def _stored(cell: Any) -> Any:
+    """What a cell of JSON says; of a damaged one its text, as far as it is text."""
+    try:
+        return json.loads(cell)
+    except (TypeError, ValueError, RecursionError):
+        return cell
+
+
+def _object(cell: Any) -> dict[str, Any]:
+    told = _stored(cell)
+    return told if isinstance(told, dict) else {}
+
+
+def _checkpoints(faces: Any) -> list[str]:
+    told = [face for face in faces if isinstance(face, dict)] if isinstance(faces, list) else []
+    return sorted({name for face in told if isinstance(name := face.get("checkpoint"), str) and name})

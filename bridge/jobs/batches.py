@@ -67,15 +67,7 @@ class Batches:
             IdempotencyConflict: it was made by another request.
         """
         with self._store.read() as rows:
-            row = rows.execute(
-                "SELECT job, request_sha256 FROM jobs WHERE client_id = ? AND idempotency_key = ?",
-                (client_id, idempotency_key),
-            ).fetchone()
-            if row is None:
-                return None
-            if row["request_sha256"] != _fingerprint(request):
-                raise IdempotencyConflict(f"This key made the job {row['job']} of another request.")
-            return job_state(rows, row["job"], self._journal.outlook)
+            return self._find(rows, client_id, idempotency_key, request)
 
     def submit(self, submission: Submission) -> JobState:
         """Store a new job, or find the one that this Idempotency-Key made.
@@ -87,13 +79,14 @@ class Batches:
         request = submission.request
         for output in {request.output, *(item.output for item in request.items if item.output)}:
             check_template(output.template)
-        if (key := submission.idempotency_key) is not None:
-            found = self.find(submission.client_id, key, request)
-            if found is not None:
-                return found
         job = secrets.token_hex(8)
         parameters = request.params.onto(submission.base)
         with self._store.write() as rows:
+            if (key := submission.idempotency_key) is not None:
+                # Here, where no other submission can come between the look and the row.
+                found = self._find(rows, submission.client_id, key, request)
+                if found is not None:
+                    return found
             rows.execute(
                 "INSERT INTO jobs (job, client_id, client, name, preset, parameters, output, interactive,"
                 " created_at, idempotency_key, request_sha256) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
@@ -107,7 +100,7 @@ class Batches:
                     request.output.model_dump_json(),
                     request.priority == "interactive",
                     now(),
-                    submission.idempotency_key,
+                    key,
                     _fingerprint(request),
                 ),
             )
@@ -128,13 +121,7 @@ class Batches:
         with self._store.write() as rows:
             job_state(rows, job, self._journal.outlook)
             self._insert(rows, job, items, names)
-            rows.execute(
-                # A pause or a cancel that a finished job still carries was about what it had then.
-                "UPDATE jobs SET finished_at = NULL,"
-                " control = iif(control = 'cancelled' OR finished_at IS NOT NULL, 'open', control)"
-                " WHERE job = ? AND EXISTS (SELECT 1 FROM items WHERE job = ? AND state = 'queued')",
-                (job, job),
-            )
+            _reopen(rows, job)
             self._journal.job_changed(rows, job, items_changed=True)
             return job_state(rows, job, self._journal.outlook)
 
@@ -217,7 +204,7 @@ class Batches:
                     ),
                 )
             if found:
-                rows.execute("UPDATE jobs SET control = 'open', finished_at = NULL WHERE job = ?", (job,))
+                _reopen(rows, job)
                 if item is not None:
                     self._journal.item_changed(rows, job, item)
                 self._journal.job_changed(rows, job, items_changed=item is None)
@@ -242,7 +229,7 @@ class Batches:
             " 'queued', item, ? FROM items WHERE job = ? AND item = ?",
             (number, preset or row["preset"], params.onto(own).model_dump_json(), now(), job, item),
         )
-        rows.execute("UPDATE jobs SET control = 'open', finished_at = NULL WHERE job = ?", (job,))
+        _reopen(rows, job)
         self._journal.item_changed(rows, job, number)
         return number
 
@@ -261,6 +248,17 @@ class Batches:
             ItemNotDone: there is none.
         """
         return self._mark(job, item, "fetched_at")
+
+    def _find(self, rows: Transaction, client_id: str, key: str, request: JobRequest) -> JobState | None:
+        row = rows.execute(
+            "SELECT job, request_sha256 FROM jobs WHERE client_id = ? AND idempotency_key = ?",
+            (client_id, key),
+        ).fetchone()
+        if row is None:
+            return None
+        if row["request_sha256"] != _fingerprint(request):
+            raise IdempotencyConflict(f"This key made the job {row['job']} of another request.")
+        return job_state(rows, row["job"], self._journal.outlook)
 
     def _mark(self, job: str, item: int, column: str) -> ItemState:
         with self._store.write() as rows:
@@ -329,6 +327,17 @@ def close_if_settled(rows: Transaction, job: str) -> None:
     counts = counts_of(rows, job)
     if counts.queued + counts.leased == 0:
         rows.execute("UPDATE jobs SET finished_at = ? WHERE job = ? AND finished_at IS NULL", (now(), job))
+
+
+def _reopen(rows: Transaction, job: str) -> None:
+    """Let what is queued in a job be worked on; a job that is paused stays so."""
+    rows.execute(
+        # A pause or a cancel that a finished job still carries was about what it had then.
+        "UPDATE jobs SET finished_at = NULL,"
+        " control = iif(control = 'cancelled' OR finished_at IS NOT NULL, 'open', control)"
+        " WHERE job = ? AND EXISTS (SELECT 1 FROM items WHERE job = ? AND state = 'queued')",
+        (job, job),
+    )
 
 
 def _next_item(rows: Transaction, job: str) -> int:

@@ -49,7 +49,10 @@ TRANSITIONS: dict[Move, tuple[frozenset[ItemStatus], ItemStatus]] = {
     Move.cancel: (frozenset({_S.queued, _S.leased}), _S.cancelled),
     Move.retry: (frozenset({_S.failed, _S.cancelled}), _S.queued),
 }
-"""Every legal transition: from which states a move leads to which. `done` is left by no move."""
+"""Every legal transition: from which states a move leads to which. `done` is left by no move.
+
+In a cancelled job a move that leads to `queued` is a `cancel` instead.
+"""
 
 SETTLED = frozenset({_S.done, _S.failed, _S.cancelled})
 

@@ -6,7 +6,7 @@ The folder is a cache: it may be deleted at any time, and is kept under a size.
 from __future__ import annotations
 
 import hashlib
-import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -34,7 +34,10 @@ Side = Literal["result", "source"]
 
 
 class Previews:
-    """Previews of items; one is made at a time, since each decodes a whole photo."""
+    """Previews of items, until `close`; one is made at a time, since each decodes a whole photo.
+
+    They are made in a thread of their own, so that a page of a hundred takes no other thread.
+    """
 
     def __init__(
         self, folder: Path, store: Store, outputs: Outputs, sources: Sources, max_megapixels: float
@@ -44,14 +47,19 @@ class Previews:
         self._outputs = outputs
         self._sources = sources
         self._max_megapixels = max_megapixels
-        self._making = threading.Lock()
+        self._maker = ThreadPoolExecutor(1, thread_name_prefix="preview")
 
-    def jpeg(self, job: str, item: int, side: Side, size: int) -> bytes:
-        """A JPEG of at most `size` pixels a side.
+    def jpeg(self, job: str, item: int, side: Side, size: int) -> Future[bytes]:
+        """A JPEG of at most `size` pixels a side: there at once when it is kept, else in its turn.
+
+        Cancel the future when nobody waits any more; what has not begun is not made then.
 
         Raises:
             JobUnknown, ItemUnknown, StoreUnavailable: as everywhere.
-            ItemNotDone, ResultGone: there is no result (any more).
+            ItemNotDone: there is no result.
+
+        The future raises:
+            ResultGone: there is no result any more.
             SourceMissing, SourceUnreadable, ImageError: the photo cannot be shown.
         """
         with self._store.read() as rows:
@@ -60,19 +68,28 @@ class Previews:
         if side == "result" and result is None:
             raise ItemNotDone(f"Item {item} of job {job} is {row['state']}.")
         identity = f"{result.sha256}" if side == "result" and result else f"{job}/{item}"
-        kept = self._folder / f"{hashlib.sha256(f'{side}:{identity}'.encode()).hexdigest()[:32]}-{size}.jpg"
-        with self._making:
-            try:
-                return kept.read_bytes()
-            except OSError:
-                pass  # not made yet
+        path = self._folder / f"{hashlib.sha256(f'{side}:{identity}'.encode()).hexdigest()[:32]}-{size}.jpg"
+        if (kept := _kept(path)) is not None:
+            found = Future[bytes]()
+            found.set_result(kept)
+            return found
+
+        def make() -> bytes:
+            if (meanwhile := _kept(path)) is not None:
+                return meanwhile
             if side == "result" and result:
                 image = self._of_result(result)
             else:
                 image = self._of_source(Source.model_validate_json(row["source"]))
             data = preview(image, size)
-            self._keep(kept, data)
-        return data
+            self._keep(path, data)
+            return data
+
+        return self._maker.submit(make)
+
+    def close(self) -> None:
+        """Make no more; waits for the one that is being made."""
+        self._maker.shutdown(cancel_futures=True)
 
     def _of_result(self, result: ItemResult) -> Image:
         try:
@@ -110,3 +127,10 @@ class Previews:
                 break
             spool.discard(oldest)
             total -= size
+
+
+def _kept(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None  # not made yet

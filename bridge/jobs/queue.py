@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
-from bridge.errors import BridgeError, ItemDamaged, StoreUnavailable
+from bridge.errors import BridgeError, ItemDamaged, ItemStalled, StoreUnavailable
 from bridge.jobs.batches import close_if_settled
 from bridge.jobs.job import (
     CRASHES_BEFORE_ALONE,
+    SETTLED,
     TRANSITIONS,
+    Control,
     Lease,
     Move,
     after_crash,
@@ -32,10 +35,17 @@ from bridge.jobs.leases import (
 )
 from bridge.jobs.shares import Shares
 from bridge.jobs.store import Row, Store, Transaction, undone_if_damaged
-from bridge.protocol.jobs import ItemStage
+from bridge.protocol.jobs import ItemStage, ItemStatus
 
 LEASE_SECONDS = 900.0
-"""A lease that entered no stage for so long is lost: a decoder hangs, or the disk does."""
+"""A lease whose worker entered no stage and gave no sign of life for so long is lost: a decoder hangs, or
+the disk does. Each costs the photo one of its tries, and that bounds what a photo can block by hanging.
+
+Nothing here bounds a device that hangs: who waits for it lives. It is not the photos' fault, and to take
+them away would fail the whole queue, one by one. They stay leased until they are cancelled or the bridge
+is started again.
+"""
+_NOBODY: Mapping[str, float] = MappingProxyType({})
 
 
 class Queue:
@@ -124,51 +134,53 @@ class Queue:
         """A try ended with an error.
 
         Returns:
-            Seconds until the item is tried again; None when it has failed, or the lease was lost.
+            Seconds until the item is tried again; None when it is settled, or the lease was lost.
         """
         self._shares.end(lease.lease_id)
         pause = pause_before_next(error, lease.attempt, self._first_pause)
-        _, target = TRANSITIONS[Move.fail if pause is None else Move.heal]
         with self._store.write() as rows:
-            changed = rows.execute(
-                "UPDATE items SET state = ?, lease_id = NULL, stage = NULL, promise = NULL, not_before = ?,"
-                " error = ?, seconds = ?, finished_at = ? WHERE lease_id = ?",
-                (
-                    target,
-                    None if pause is None else self._clock() + pause,
-                    error_text(error),
-                    json.dumps(dict(seconds)),
-                    now() if pause is None else None,
-                    lease.lease_id,
-                ),
-            ).rowcount
-            if changed:
-                self._settled(rows, lease.job, lease.item)
-        return pause if changed else None
+            state = self._end_try(rows, lease, error, pause, json.dumps(dict(seconds)))
+        return pause if state is ItemStatus.queued else None
 
     def release(self, lease: Lease) -> bool:
         """Give an item back untried."""
         self._shares.end(lease.lease_id)
         with self._store.write() as rows:
-            changed = self._release(rows, lease.lease_id)
-            if changed:
-                self._journal.item_changed(rows, lease.job, lease.item)
-        return changed
+            return self._release(rows, lease)
 
-    def expire(self) -> Sequence[str]:
-        """Take back the leases of this boot that nobody renewed; their ids."""
-        with self._store.read() as rows:
-            late = rows.execute(
-                "SELECT job, item, lease_id FROM items WHERE lease_id IS NOT NULL AND promise IS NULL"
-                " AND lease_boot = ? AND lease_until < ?",
-                (self._store.boot_id, self._clock()),
-            ).fetchall()
-        if late:
-            with self._store.write() as rows:
-                for row in late:
-                    self._shares.end(row["lease_id"])
-                    self._lose(rows, item_of(rows, row["lease_id"]))
-        return [row["lease_id"] for row in late]
+    def expire(self, silences: Mapping[str, float] = _NOBODY) -> Sequence[str]:
+        """Take back the leases of this boot whose workers give no sign of life; their ids.
+
+        Each was a failed try of its item, and no crash: the bridge lives.
+
+        Args:
+            silences: by lease, seconds since its worker's last sign; whoever is not named gave none.
+        """
+        moment = self._clock()
+        with self._store.read() as rows:  # as in `lease`
+            if not self._late(rows, moment):
+                return []
+        lost: list[str] = []
+        with self._store.write() as rows:
+            for row in self._late(rows, moment):
+                left = LEASE_SECONDS - silences.get(row["lease_id"], LEASE_SECONDS)
+                if left > 0:
+                    rows.execute(
+                        "UPDATE items SET lease_until = ? WHERE lease_id = ?",
+                        (moment + left, row["lease_id"]),
+                    )
+                    continue
+                lost.append(row["lease_id"])
+                with undone_if_damaged(rows) as damage:
+                    lease = lease_of(row, row["lease_id"])
+                    error = ItemStalled(f"For {LEASE_SECONDS / 60:.0f} minutes nothing moved.")
+                    pause = pause_before_next(error, row["attempts"], 0.0)
+                    self._end_try(rows, lease, error, pause, row["seconds"])
+                if damage:
+                    self._set_aside(rows, row, damage[0])
+        for lease_id in lost:
+            self._shares.end(lease_id)
+        return lost
 
     # --- after a death ----------------------------------------------------------------------
 
@@ -202,7 +214,7 @@ class Queue:
             if row is None:
                 return
             if row["stage"] is None:
-                self._release(rows, lease.lease_id)
+                self._release(rows, lease)
             else:
                 self._lose(rows, row)
 
@@ -276,19 +288,49 @@ class Queue:
                     return found
         return None
 
-    def _release(self, rows: Transaction, lease_id: str) -> bool:
+    def _late(self, rows: Transaction, moment: float) -> list[Row]:
+        return rows.execute(
+            f"SELECT {WITH_JOB} FROM items JOIN jobs USING (job) WHERE lease_id IS NOT NULL"
+            " AND promise IS NULL AND lease_boot = ? AND lease_until < ?",
+            (self._store.boot_id, moment),
+        ).fetchall()
+
+    def _end_try(
+        self, rows: Transaction, lease: Lease, error: BridgeError, pause: float | None, seconds: str
+    ) -> ItemStatus | None:
+        """Queue an item again after a pause, or settle it; what it is now, None: the lease was lost."""
+        target = _target(rows, lease.job, Move.fail if pause is None else Move.heal)
+        changed = rows.execute(
+            "UPDATE items SET state = ?, lease_id = NULL, stage = NULL, promise = NULL, not_before = ?,"
+            " error = ?, seconds = ?, finished_at = ? WHERE lease_id = ?",
+            (
+                target,
+                None if pause is None else self._clock() + pause,
+                error_text(error),
+                seconds,
+                _ended(target),
+                lease.lease_id,
+            ),
+        ).rowcount
+        if not changed:
+            return None
+        self._settled(rows, lease.job, lease.item)
+        return target
+
+    def _release(self, rows: Transaction, lease: Lease) -> bool:
+        target = _target(rows, lease.job, Move.release)
         changed = rows.execute(
             "UPDATE items SET state = ?, lease_id = NULL, stage = NULL, promise = NULL,"
-            " attempts = max(0, attempts - 1) WHERE lease_id = ?",
-            (TRANSITIONS[Move.release][1], lease_id),
+            " attempts = max(0, attempts - 1), finished_at = ? WHERE lease_id = ?",
+            (target, _ended(target), lease.lease_id),
         ).rowcount
+        if changed:
+            self._settled(rows, lease.job, lease.item)
         return bool(changed)
 
-    def _lose(self, rows: Transaction, row: Row | None) -> None:
-        if row is None:
-            return
+    def _lose(self, rows: Transaction, row: Row) -> None:
         error = after_crash(row["crashes"], was_alone=bool(row["alone"]))
-        _, target = TRANSITIONS[Move.lose if error is None else Move.fail]
+        target = _target(rows, row["job"], Move.lose if error is None else Move.fail)
         rows.execute(
             "UPDATE items SET state = ?, lease_id = NULL, stage = NULL, promise = NULL,"
             " crashes = crashes + 1, attempts = iif(? IS NULL, max(0, attempts - 1), attempts),"
@@ -298,7 +340,7 @@ class Queue:
                 target,
                 error and error.code,
                 error and error_text(error),
-                now() if error else None,
+                _ended(target),
                 row["lease_id"],
             ),
         )
@@ -315,6 +357,20 @@ class Queue:
         ).fetchall():
             rows.execute("UPDATE items SET available = 0 WHERE job = ? AND item = ?", tuple(row))
             self._journal.item_changed(rows, row["job"], row["item"])
+
+
+def _target(rows: Transaction, job: str, move: Move) -> ItemStatus:
+    """Where a move leads: nothing of a cancelled job is queued again."""
+    target = TRANSITIONS[move][1]
+    if target is ItemStatus.queued:
+        control = rows.execute("SELECT control FROM jobs WHERE job = ?", (job,)).fetchone()[0]
+        if control == Control.cancelled:
+            return TRANSITIONS[Move.cancel][1]
+    return target
+
+
+def _ended(state: ItemStatus) -> str | None:
+    return now() if state in SETTLED else None
 
 
 def item_of(rows: Transaction, lease_id: str) -> Row | None:

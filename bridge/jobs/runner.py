@@ -32,6 +32,7 @@ from bridge.jobs.journal import Journal
 from bridge.jobs.leases import Promise
 from bridge.jobs.outputs import Outputs, Step
 from bridge.jobs.pace import Pace
+from bridge.jobs.pulse import Pulse
 from bridge.jobs.queue import Queue
 from bridge.jobs.sources import Sources
 from bridge.metrics import Stages
@@ -117,7 +118,7 @@ class Runner:
         self._rests_until = 0.0
         self._resting: BridgeError | None = None
         self._waiting: Reason | None = None
-        self._held: dict[str, threading.Event] = {}
+        self._held: dict[str, Pulse] = {}
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -170,8 +171,11 @@ class Runner:
                 self._crew.outputs.recover()
                 self._crew.settled()
                 break
-            except (StoreUnavailable, DiskFull) as error:
-                self._wait_because(error)
+            except Exception as error:  # nothing is leased before it is settled; everybody is told why
+                known = _known(error)
+                if not isinstance(known, StoreUnavailable | DiskFull):
+                    self._crew.log.error("recovery failed", exc_info=error)
+                self._wait_because(known)
                 self._rest(STORE_PAUSE)
         for number in range(1, self._limits.threads + 1):
             interactive_only = number == self._limits.threads
@@ -184,18 +188,16 @@ class Runner:
 
     def _live(self, interactive_only: bool) -> None:
         while not self._stopping:
-            wakes = self._wakes
+            wakes, worked = self._wakes, False
             try:
-                lease = self._next(interactive_only)
+                if (lease := self._next(interactive_only)) is not None:
+                    self._carry(lease)
+                    worked = True
             except BridgeError as error:
                 self._wait_because(error)
-                lease = None
             except Exception as error:  # the thread lives on; the next look may go better
                 self._crew.log.error("queue failed", exc_info=error)
-                lease = None
-            if lease is not None:
-                self._carry(lease)
-            else:
+            if not worked:
                 self._sleep(wakes)
 
     def _next(self, interactive_only: bool) -> Lease | None:
@@ -211,8 +213,10 @@ class Runner:
         if free < self._limits.min_free_bytes:
             floor = self._limits.min_free_bytes / 1e9
             raise DiskLow(f"{free / 1e9:.1f} GB are free; batches wait below {floor:.1f} GB.")
-        for lease_id in self._crew.queue.expire():
-            self.drop([lease_id])
+        lost = self._crew.queue.expire({lease: pulse.silence for lease, pulse in list(self._held.items())})
+        if lost:
+            self._crew.log.warning("work stands still", leases=lost)
+            self.drop(lost)
         lease = self._crew.queue.lease(interactive_only=interactive_only)
         self._wait_because(None)
         if lease is None and not self._held:
@@ -222,8 +226,7 @@ class Runner:
     def _carry(self, lease: Lease) -> None:
         """One item to its end: done, failed, queued again, or given back."""
         self._crew.steps("leased")
-        cancelled = threading.Event()
-        self._held[lease.lease_id] = cancelled
+        self._held[lease.lease_id] = cancelled = Pulse()
         stages = WatchedStages(lambda stage: self._enter(lease, stage))
         try:
             promise = self._enhance(lease, stages, cancelled)

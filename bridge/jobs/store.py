@@ -132,6 +132,7 @@ class Store:
             self._path, timeout=self._busy, isolation_level=None, check_same_thread=False
         )
         connection.row_factory = sqlite3.Row
+        connection.text_factory = _text
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -200,6 +201,14 @@ def undone_if_damaged(rows: Transaction) -> Iterator[list[StoreUnavailable]]:
 
 
 _DAMAGED = "Put back a backup, or move the file away to begin with an empty queue."
+
+
+def _text(cell: bytes) -> str | bytes:
+    """A cell of text; one that is not UTF-8 is damage of its row, not of the store: it is read as a blob."""
+    try:
+        return cell.decode()
+    except UnicodeDecodeError:
+        return cell
 
 
 def _named(error: sqlite3.Error, path: Path) -> BridgeError:

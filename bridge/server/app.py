@@ -165,6 +165,8 @@ def _build_queue(app: web.Application, settings: Settings, places: Places, steps
             audit.catch_up(store)
         except BridgeError as error:
             log.warning("audit put off", code=error.code, detail=error.detail)
+        except Exception as error:  # whoever settled an item works on; the next one tries again
+            log.error("audit failed", exc_info=error)
 
     def observe(seconds: dict[str, float], restored: int, outcome: str) -> None:
         metrics.observe(seconds, faces=restored, outcome=outcome)
@@ -278,6 +280,7 @@ async def _life(app: web.Application) -> AsyncIterator[None]:
     await app[HOUSEKEEPER].close()
     await app[checkpoints.TRANSFERS].close()
     await app[READINESS].close()
+    await asyncio.to_thread(app[results.PREVIEWS].close)
     await asyncio.to_thread(app[STORE].close)
     app[LOG].close()
 

@@ -47,6 +47,8 @@ class Housekeeper:
             chore()
         except BridgeError as error:
             self._log.logger.warning("chore put off", code=error.code, detail=error.detail)
+        except Exception as error:  # the other chores, and the next hour, are still to come
+            self._log.logger.error("chore failed", exc_info=error)
 
 
 async def tidy(request: web.Request) -> web.StreamResponse:

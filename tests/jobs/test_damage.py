@@ -8,18 +8,31 @@ from typing import Any
 
 import pytest
 
-from bridge.errors import StoreUnavailable
+from bridge.errors import ImageError, StoreUnavailable
+from bridge.jobs import chain
+from bridge.jobs.audit import verify
+from bridge.jobs.queue import LEASE_SECONDS
 from bridge.reply import Reply
 from tests.jobs.conftest import Room
 
 
-def set_cell(room: Room, column: str, value: Any, where: str, table: str = "items") -> None:
+def set_cell(
+    room: Room, column: str, value: Any, where: str, table: str = "items", *, given: str = "?"
+) -> None:
     """As a disk, a hand or a stranger would: past all that the bridge checks."""
     rows = sqlite3.connect(room.home / "jobs.sqlite")
     rows.execute("PRAGMA ignore_check_constraints = ON")
-    rows.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (value,))  # noqa: S608 - ours
+    rows.execute(f"UPDATE {table} SET {column} = {given} WHERE {where}", (value,))  # noqa: S608 - ours
     rows.commit()
     rows.close()
+
+
+def audited(room: Room) -> list[str]:
+    """Let the audit catch up: the outcomes of all that it tells, sorted."""
+    room.audit.catch_up(room.store)
+    told = chain.newest(room.audit.folder, 1000)
+    assert verify(room.audit.folder) == len(told)
+    return sorted(line["outcome"] for line in told)
 
 
 UNREADABLE = [
@@ -58,6 +71,27 @@ def test_a_damaged_item_fails_alone(room: Room, column: str, value: Any) -> None
     assert state == "failed"
     assert '"item_damaged"' in error
     assert room.views.job(job).counts.failed == 1
+    assert audited(room) == ["item_damaged"]
+
+
+FLIPPED = [
+    ("source", b'{"path": "\xff"}'),
+    ("source_name", b"a\xff.png"),
+    ("parameters", b'{"strength\xff": 50}'),
+    ("error", b"\xff"),
+]
+
+
+@pytest.mark.parametrize(("column", "value"), FLIPPED, ids=lambda value: str(value)[:24])
+def test_text_with_a_flipped_bit_fails_its_item_and_not_the_store(
+    room: Room, reply: Reply, column: str, value: bytes
+) -> None:
+    job = room.submit(2)
+    set_cell(room, column, value, "item = 0", given="CAST(? AS TEXT)")
+    room.publish(room.leased(), reply)
+    counts = room.views.job(job).counts
+    assert (counts.done, counts.failed) == (1, 1)
+    assert audited(room) == ["done", "item_damaged"]
 
 
 def test_a_batch_whose_date_is_damaged_fails_without_holding_up_another(room: Room) -> None:
@@ -76,6 +110,42 @@ def test_damage_that_the_work_does_not_need_costs_nothing(
     for _ in range(2):
         room.publish(room.leased(), reply)
     assert room.views.job(job).counts.done == 2
+    assert audited(room) == ["done", "done"]
+
+
+AUDITED = [
+    ("source_name", b"\xff", "items"),
+    ("preset", b"\xff", "items"),
+    ("parameters", "{bad", "items"),
+    ("parameters", b"\xff", "items"),
+    ("parameters", "[" * 5000, "items"),
+    ("seconds", "[", "items"),
+    ("attempts", b"\xff", "items"),
+    ("finished_at", b"\xff", "items"),
+    ("error", "{", "items"),
+    ("error", "3", "items"),
+    ("result", "{", "items"),
+    ("result", "[3]", "items"),
+    ("result", b"\xff", "items"),
+    ("faces", "{", "items"),
+    ("faces", '[3, {"checkpoint": 3}, {"checkpoint": []}, {"checkpoint": "a"}]', "items"),
+    ("client", b"\xff", "jobs"),
+    ("client_id", b"\xff", "jobs"),
+]
+
+
+@pytest.mark.parametrize(("column", "value", "table"), AUDITED, ids=lambda value: str(value)[:24])
+def test_a_damaged_cell_costs_the_audit_its_own_value_and_no_line(
+    room: Room, reply: Reply, column: str, value: Any, table: str
+) -> None:
+    job = room.submit(3)
+    room.publish(room.leased(), reply)
+    room.queue.fail(room.leased(), ImageError("x"), {})
+    room.batches.cancel(job)
+    set_cell(room, column, value, "1 = 1", table)
+    assert audited(room) == ["cancelled", "done", "failed" if column == "error" else "image_unreadable"]
+    room.batches.cancel(room.submit(1))
+    assert len(audited(room)) == 4  # and those that follow have theirs
 
 
 def test_the_rest_of_its_batch_is_done_and_the_batch_comes_to_an_end(room: Room, reply: Reply) -> None:
@@ -88,6 +158,16 @@ def test_the_rest_of_its_batch_is_done_and_the_batch_comes_to_an_end(room: Room,
     assert failed.error is not None
     assert failed.error.code == "item_damaged"
     assert [item.state for item in room.views.items(job, limit=10).items] == ["failed", "done"]
+
+
+def test_what_stands_still_and_cannot_be_read_holds_up_nobody(room: Room) -> None:
+    job = room.submit(2)
+    held = room.leased()
+    set_cell(room, "attempts", "many", "item = 0")
+    room.clock += LEASE_SECONDS + 1
+    assert room.queue.expire() == [held.lease_id]
+    assert room.views.job(job).counts.failed == 1
+    assert room.leased().item == 1
 
 
 def test_only_damaged_items_leave_an_empty_queue(room: Room) -> None:

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bridge.errors import Cancelled, DeviceOutOfMemory, EngineError, ImageError, ItemNotDone
+from bridge.errors import Cancelled, DeviceOutOfMemory, EngineError, ImageError, ItemNotDone, OutputError
+from bridge.jobs.job import Lease
+from bridge.jobs.leases import Promise
+from bridge.jobs.queue import LEASE_SECONDS
 from bridge.protocol.jobs import ItemStatus, RetryRequest
 from bridge.reply import Reply
-from tests.jobs.conftest import Room
+from tests.jobs.conftest import Died, Room
 
 
 def test_items_are_leased_in_order_and_once(room: Room) -> None:
@@ -80,6 +85,66 @@ def test_cancel_takes_the_lease_away_but_not_a_promise(room: Room, reply: Reply)
     assert room.views.job(job).finished_at
 
 
+def promised_in_a_cancelled_job(room: Room, reply: Reply) -> tuple[str, Lease]:
+    """A job that was cancelled while its photo was being published; no file is there yet."""
+    job = room.submit(2)
+    lease = room.leased()
+    room.queue.enter(lease, "publish")
+    room.die_at = "promised"
+    with pytest.raises(Died):
+        room.publish(lease, reply)
+    room.batches.cancel(job)
+    assert (room.state(job), room.views.job(job).state) == ("leased", "running")
+    return job, lease
+
+
+def is_cancelled(room: Room, job: str) -> bool:
+    told = room.views.job(job)
+    return (
+        told.state == "cancelled"
+        and told.counts.cancelled == 2
+        and told.finished_at is not None
+        and room.views.item(job, 0).finished_at is not None
+        and room.queue.lease() is None
+    )
+
+
+def test_a_publishing_that_fails_in_a_cancelled_job_is_cancelled(room: Room, reply: Reply) -> None:
+    job, lease = promised_in_a_cancelled_job(room, reply)
+    assert room.queue.fail(lease, OutputError("x"), {}) is None
+    assert is_cancelled(room, job)
+    room.audit.catch_up(room.store)
+    room.batches.retry(job, RetryRequest(states=("cancelled",)), None)
+    assert room.leased().item == 0
+
+
+def test_a_photo_of_a_cancelled_job_that_is_given_back_is_cancelled(room: Room, reply: Reply) -> None:
+    job, lease = promised_in_a_cancelled_job(room, reply)
+    assert room.queue.release(lease)
+    assert is_cancelled(room, job)
+
+
+@pytest.mark.parametrize("stage", ["publish", None])
+def test_a_death_while_a_cancelled_job_publishes_leaves_nothing_that_waits(
+    room: Room, reply: Reply, stage: str | None
+) -> None:
+    job, _ = promised_in_a_cancelled_job(room, reply)
+    with room.store.write() as rows:
+        rows.execute("UPDATE items SET stage = ? WHERE item = 0", (stage,))
+    alive = room.reborn()
+    alive.outputs.recover()
+    assert is_cancelled(alive, job)
+
+
+def test_giving_back_tells_the_jobs_counts(room: Room) -> None:
+    room.submit()
+    lease, before = room.leased(), room.journal.newest()
+    room.queue.release(lease)
+    told = [json.loads(text) for _, text in room.journal.since(before, 10)]
+    assert [event["type"] for event in told] == ["item", "job"]
+    assert told[1]["state"]["counts"]["queued"] == 1
+
+
 def test_what_may_heal_waits_on_the_monotonic_clock(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     job = room.submit()
     assert room.queue.fail(room.leased(), EngineError("x"), {}) == 5
@@ -127,6 +192,51 @@ def test_leases_expire_by_the_clock_that_is_passed_in(room: Room) -> None:
     room.clock += 2
     assert room.queue.expire() == [lease.lease_id]
     assert room.state(job) == "queued"
+
+
+def test_whoever_gives_a_sign_of_life_keeps_its_lease(room: Room) -> None:
+    room.submit(2)
+    alive, silent = room.leased(), room.leased()
+    room.clock += LEASE_SECONDS + 1
+    assert room.queue.expire({alive.lease_id: 100}) == [silent.lease_id]
+    room.clock += LEASE_SECONDS - 101
+    assert room.queue.expire({alive.lease_id: LEASE_SECONDS - 1}) == []
+    room.clock += 2
+    assert room.queue.expire({alive.lease_id: LEASE_SECONDS + 1}) == [alive.lease_id]
+
+
+def test_standing_still_is_a_try_and_no_crash(room: Room) -> None:
+    job = room.submit()
+    for attempt in (1, 2, 3):
+        lease = room.leased()
+        assert (lease.attempt, lease.crashes, lease.alone) == (attempt, 0, False)
+        room.queue.enter(lease, "decode")
+        room.clock += LEASE_SECONDS + 1
+        assert room.queue.expire() == [lease.lease_id]
+    failed = room.views.item(job, 0)
+    assert failed.state == "failed"
+    assert failed.error is not None
+    assert failed.error.code == "item_stalled"
+    assert room.views.job(job).state == "finished"
+
+
+def test_what_is_promised_while_others_are_looked_for_is_kept(
+    room: Room, reply: Reply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = room.submit()
+    lease = room.leased()
+    room.clock += LEASE_SECONDS + 1
+    write, promises = room.store.write, list[Promise]()
+
+    def promise_first() -> Any:
+        monkeypatch.undo()
+        promises.append(room.outputs.publish(lease, reply, {}, lambda: True))
+        return write()
+
+    monkeypatch.setattr(room.store, "write", promise_first)
+    assert room.queue.expire() == []
+    assert room.queue.finish(promises[0])
+    assert room.state(job) == "done"
 
 
 def test_a_kill_counts_only_in_a_stage_and_the_third_alone_fails(room: Room) -> None:

@@ -6,12 +6,16 @@ import asyncio
 import errno
 import os
 import sqlite3
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bridge.jobs import spool
+from bridge.jobs.audit import AuditLog, verify
 from bridge.jobs.outputs import Outputs
+from bridge.jobs.queue import Queue
 from bridge.server.app import STORE
 from bridge.server.jobs import RUNNER
 from tests.server.conftest import Bridge, Samples, Start, bridge, start
@@ -106,6 +110,132 @@ async def test_a_locked_store_is_waited_for(bridge: Bridge, samples: Samples) ->
     other.close()
     assert (await until(bridge, job))["counts"]["done"] == 3
     assert [(await item(bridge, job, number))["attempts"] for number in range(3)] == [1, 1, 1]
+
+
+async def test_a_damaged_row_stops_no_worker(start: Start, samples: Samples) -> None:
+    running = await start(job_workers=1)
+    await running.ready()
+    source = {"upload": await upload(running, samples.png)}
+    running.fakes.engine.gate.clear()
+    job = await submit(running, [source] * 5)
+    await until(running, job, lambda told: told["counts"]["leased"] == 1)
+    with running.app[STORE].write() as rows:
+        rows.execute("UPDATE items SET parameters = '{bad' WHERE item = 1")
+        rows.execute("UPDATE items SET source_name = x'ff' WHERE item = 2")
+    running.fakes.engine.gate.set()
+    counts = (await until(running, job))["counts"]
+    assert (counts["done"], counts["failed"]) == (3, 2)
+    await running.stop()
+    assert verify(running.places.audit) == 5
+    again = await start()  # and no start
+    await again.ready()
+    other = await submit(again, [{"upload": await upload(again, samples.png)}])
+    assert (await until(again, other))["counts"]["done"] == 1
+
+
+async def test_an_audit_that_fails_stops_no_worker(
+    start: Start, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def fail(*_: object) -> None:
+        calls.append(1)
+        raise TypeError("not thought of")
+
+    monkeypatch.setattr(AuditLog, "catch_up", fail)
+    running = await start(job_workers=1)  # recovery calls it too
+    await running.ready()
+    job = await submit(running, [{"upload": await upload(running, samples.png)}] * 5)
+    assert (await until(running, job))["counts"]["done"] == 5
+    assert len(calls) > 5
+
+
+async def test_what_nobody_thought_of_stops_no_worker(
+    start: Start, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, failures = Queue.finish, [1] * 4
+
+    def fail_first(*arguments: Any) -> bool:
+        if failures:
+            failures.pop()
+            real(*arguments)
+            raise ValueError("not thought of")
+        return real(*arguments)
+
+    monkeypatch.setattr(Queue, "finish", fail_first)
+    running = await start(job_workers=1)
+    await running.ready()
+    job = await submit(running, [{"upload": await upload(running, samples.png)}] * 6)
+    assert (await until(running, job))["counts"]["done"] == 6
+    assert failures == []
+
+
+async def test_a_recovery_that_fails_says_so_and_is_tried_again(
+    start: Start, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+
+        def fail(_: object) -> None:
+            raise ValueError("not thought of")
+
+        broken.setattr("bridge.jobs.runner.STORE_PAUSE", 0.05)
+        broken.setattr(Outputs, "recover", fail)
+        running = await start()
+        await running.ready()
+        job = await submit(running, [{"upload": await upload(running, samples.png)}])
+        waiting = await until(running, job, lambda told: "waiting" in told)
+        assert waiting["waiting"]["code"] == "internal"
+    assert (await until(running, job))["counts"]["done"] == 1
+
+
+async def test_slow_work_and_waiting_for_memory_keep_their_leases(
+    start: Start, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.jobs.queue.LEASE_SECONDS", 1.0)
+    running = await start(job_workers=2, job_megapixels=0.001)  # so the second waits for the first
+    await running.ready()
+    running.fakes.engine.gate.clear()
+    job = await submit(running, [{"upload": await upload(running, samples.png)}] * 2)
+    await until(running, job, lambda told: told["counts"]["leased"] == 2)
+    leases = held(running)
+    for _ in range(12):
+        await asyncio.sleep(0.2)
+        running.app[RUNNER].wake()
+    assert held(running) == leases
+    running.fakes.engine.gate.set()
+    assert (await until(running, job))["counts"]["done"] == 2
+    assert [(await item(running, job, number))["attempts"] for number in range(2)] == [1, 1]
+
+
+async def test_a_worker_that_hangs_loses_its_lease_and_another_does_the_work(
+    start: Start, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.jobs.queue.LEASE_SECONDS", 1.0)
+    running = await start(job_workers=2)
+    await running.ready()
+    calls, answers = [1], threading.Event()
+    real = running.fakes.detector.detect
+
+    def hang_once(*arguments: Any, **more: Any) -> Any:
+        if calls:
+            calls.pop()
+            answers.wait(20)
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(running.fakes.detector, "detect", hang_once)
+    try:
+        job = await submit(running, [{"upload": await upload(running, samples.png)}])
+        assert (await until(running, job))["counts"]["done"] == 1
+        assert (await item(running, job))["attempts"] == 2
+    finally:
+        answers.set()
+    assert "work stands still" in running.places.log_file.read_text()
+
+
+def held(bridge: Bridge) -> list[str]:
+    """The leases, in the order of their items."""
+    with bridge.app[STORE].read() as rows:
+        return [row[0] for row in rows.execute("SELECT lease_id FROM items ORDER BY job, item")]
 
 
 async def test_stopping_gives_back_what_is_not_finished(start: Start, samples: Samples) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import hashlib
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 from bridge import atomic
 from bridge.errors import DeviceOutOfMemory, EngineError, ImageError
 from bridge.imaging.codecs import decode
+from bridge.imaging.image import Image
+from bridge.imaging.preview import preview
 from bridge.protocol import frame as frames
 from bridge.server.app import ROUTES
 from bridge.server.openapi import document
@@ -316,6 +319,78 @@ async def test_previews(bridge: Bridge, samples: Samples) -> None:
         sizes.append((image.width, image.height))
     assert sizes == [(64, 53), (64, 53), (96, 80), (64, 53)]
     assert (await bridge("GET", f"/v1/jobs/{job}/items/0/preview?size=1")).code == "invalid_request"
+
+
+class SlowPreviews:
+    """Previews take until the gate is opened; `made` has their sizes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.made: list[int] = []
+        self.gate = threading.Event()
+        monkeypatch.setattr("bridge.jobs.previews.preview", self._preview)
+
+    def _preview(self, image: Image, size: int) -> bytes:
+        self.made.append(size)
+        assert self.gate.wait(20)
+        return preview(image, size)
+
+    async def begun(self) -> None:
+        async with asyncio.timeout(10):
+            while not self.made:
+                await asyncio.sleep(0.01)
+
+
+async def test_previews_that_are_made_hold_up_nothing_else(
+    bridge: Bridge, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await submit(bridge, [{"upload": await upload(bridge, samples.png)}])
+    await until(bridge, job)
+    address = f"/v1/jobs/{job}/items/0/preview"
+    kept = await bridge("GET", f"{address}?size=64")
+    slow = SlowPreviews(monkeypatch)
+    waiting = [asyncio.create_task(bridge("GET", f"{address}?size={size}")) for size in range(100, 140)]
+    try:
+        await slow.begun()
+        await asyncio.sleep(0.2)  # more of them are there than the bridge has threads
+        async with asyncio.timeout(10):
+            assert (await bridge("GET", f"{address}?size=64")).body == kept.body
+            assert (await bridge("GET", f"/v1/jobs/{job}")).status == 200
+        assert len(slow.made) == 1
+    finally:
+        slow.gate.set()
+    assert {reply.status for reply in await asyncio.gather(*waiting)} == {200}
+    assert sorted(slow.made) == list(range(100, 140))
+
+
+async def test_who_goes_away_gives_up_its_place_in_the_line_for_previews(
+    bridge: Bridge, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await submit(bridge, [{"upload": await upload(bridge, samples.png)}])
+    await until(bridge, job)
+    address = f"/v1/jobs/{job}/items/0/preview"
+    slow = SlowPreviews(monkeypatch)
+    first = asyncio.create_task(bridge("GET", f"{address}?size=100"))
+    await slow.begun()
+    gone = asyncio.create_task(bridge("GET", f"{address}?size=101"))
+    await asyncio.sleep(0.3)
+    gone.cancel()
+    await asyncio.sleep(0.3)
+    slow.gate.set()
+    await first
+    assert (await bridge("GET", f"{address}?size=102")).status == 200
+    assert slow.made == [100, 102]
+
+
+async def test_the_thread_of_the_previews_ends_with_the_bridge(bridge: Bridge, samples: Samples) -> None:
+    def threads() -> list[str]:
+        return [thread.name for thread in threading.enumerate() if thread.name.startswith("preview")]
+
+    job = await submit(bridge, [{"upload": await upload(bridge, samples.png)}])
+    await until(bridge, job)
+    await bridge("GET", f"/v1/jobs/{job}/items/0/preview?size=64")
+    assert len(threads()) == 1
+    await bridge.stop()
+    assert threads() == []
 
 
 async def test_a_result_that_was_moved_away_is_gone(bridge: Bridge, samples: Samples) -> None:

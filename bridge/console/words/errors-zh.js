@@ -15,6 +15,7 @@ export default {
   client_unknown: "没有这个客户端",
   config_invalid: "设置无法使用",
   item_damaged: "此照片的存储记录已损坏",
+  item_stalled: "此照片的处理停滞不前",
   crash_loop: "处理此照片时桥接服务三次崩溃",
   detector_unavailable: "面部检测器的模型文件缺失或损坏",
   device_unavailable: "设置中的设备不可用",
