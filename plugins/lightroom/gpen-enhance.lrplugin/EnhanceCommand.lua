@@ -108,16 +108,17 @@ local function newRun(job, root, progress)
 end
 
 -- Render from the catalogue, each photo into its own folder.
-local function fromCatalog(settings)
+local function fromCatalog(run)
     return function(item)
         local photo = Catalog.photo(item.uuid)
-        return photo and Renderer.begin(photo, Renderer.settings(item.work, settings.colorSpace))
+        return photo and Renderer.begin(photo, Renderer.settings(item.work, run.settings.colorSpace))
     end
 end
 
 --- Run items to their end, with progress, journal and clearing up.
 -- @param job { context =, bridge =, settings =, items = or accepted =, run = of a journal or nil,
---   beginRender = or nil, progress = or nil }
+--   rendersOf = function(run, items) -> the beginRender of RunEffects.lua, or nil: from the catalogue,
+--   progress = or nil }
 -- @return outcomes of EnhanceRun.run; or nil and a problem.
 function EnhanceCommand.execute(job)
     local endpoint, problem = job.bridge:endpoint()
@@ -143,7 +144,7 @@ function EnhanceCommand.execute(job)
         journal = journal,
         bridge = job.bridge,
         progress = progress,
-        beginRender = job.beginRender or fromCatalog(run.settings),
+        beginRender = (job.rendersOf or fromCatalog)(run, items),
     })
     progress:done()
     Log.info(Report.headline(outcomes, {}))

@@ -77,7 +77,7 @@ function Run:trouble(item, problem)
     if RENDER_AGAIN[problem.code] and not item.again then
         item.again, item.step = true, nil
         self.active[item] = 0
-        return self.effects.render(item)
+        return self.effects.render(item, problem)
     end
     local tries = (self.tries[item] or 0) + 1
     self.tries[item] = tries
@@ -142,7 +142,8 @@ end
 --- Take every item through its steps.
 -- @param items list; those that a journal brought back carry their `step`.
 -- @param effects what the steps do:
---   render(item) begins a render in the background; rendered(item) -> "rendered" | "wait" | nil, problem;
+--   render(item, wrong) begins a render in the background, the second one because of the problem `wrong` (who
+--   cannot render again lets `rendered` give that); rendered(item) -> "rendered" | "wait" | nil, problem;
 --   submit(item) -> "submitted" | nil, problem; poll(item) -> "fetched" | "wait" | nil, problem;
 --   add(item) -> "added"; describe(item) -> "described"; acknowledge(item) -> "acknowledged";
 --   record(item) -> true | nil, problem; forget(item); abandon(item), neither waits;

@@ -70,7 +70,8 @@ end
 
 --- The effects of one run.
 -- @param host { run = the journal's record, journal =, bridge =, progress = LrProgressScope,
---   beginRender = function(item) -> ticket, or nil when nothing is to be rendered }
+--   beginRender = function(item, wrong) -> ticket, or nil when nothing is to be rendered; `wrong`: as in
+--   EnhanceRun.lua }
 function RunEffects.new(host)
     local run, journal, bridge = host.run, host.journal, host.bridge
     local settings = run.settings
@@ -89,7 +90,7 @@ function RunEffects.new(host)
 
     local function keepJob() return journal:keepJob(run) end
 
-    function effects.render(item) tickets[item] = host.beginRender(item) end
+    function effects.render(item, wrong) tickets[item] = host.beginRender(item, wrong) end
 
     function effects.rendered(item)
         local ticket = tickets[item]

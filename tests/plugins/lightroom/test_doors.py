@@ -204,6 +204,52 @@ def test_a_failed_render_of_the_service(world: World, host: Host, bridge: Runnin
     assert world.leftovers() == []
 
 
+def own_pixels(world: World) -> bool:
+    """Every result holds the pixels of the photo that it is named after, linked to and stacked on."""
+    for result in world.results():
+        source = world.catalog.photos[result.properties["sourceUuid"]]
+        assert Path(result.path).stem == f"{Path(source.path).stem}-GPEN"
+        np.testing.assert_array_equal(
+            tifffile.imread(result.path), pixels_of(source.uuid, source.develop, 96, 64)
+        )
+    return True
+
+
+@pytest.mark.parametrize("where", ["render", "bridge"])
+def test_the_service_puts_no_picture_under_anothers_name(
+    world: World, host: Host, bridge: RunningBridge, where: str
+) -> None:
+    """What the host rendered badly it does not render again: the next one is the next photo's."""
+    photos = [world.add("a.nef"), world.add("b.nef"), world.add("c.nef")]
+    settings = {**service_defaults(host), **NOTHING, "LR_format": "TIFF"}
+    if where == "render":
+        host.plans[photos[0].uuid] = (0.1, "empty")
+        words = "a.nef: Lightroom rendered no complete file."
+    else:
+        problem = {"code": "image_truncated", "title": "x", "detail": "", "hint": "", "retryable": False}
+        item = {"item": 0, "state": "failed", "error": problem}
+        host.wire.faults = [Fault("GET .*/items/0$", (200, json.dumps(item).encode()))]
+        words = "a.nef: The rendered file ends before the picture does."
+    host.answers = [("2 photos enhanced. 1 failed", "cancel")]
+    host.export_service(photos, settings)
+    assert words in host.confirmations[0].info
+    assert {Path(result.path).name for result in world.results()} == {"b-GPEN.tif", "c-GPEN.tif"}
+    assert own_pixels(world)
+    assert world.leftovers() == []
+
+
+def test_the_service_takes_the_hosts_order_as_it_comes(
+    world: World, host: Host, bridge: RunningBridge
+) -> None:
+    host.renders_backwards = True
+    photos = [world.add("a.nef"), world.add("film.mov", video=True), world.add("b.nef"), world.add("c.nef")]
+    host.answers = [("3 photos enhanced. 1 were left out", "cancel")]
+    host.export_service(photos, {**service_defaults(host), **NOTHING, "LR_format": "TIFF"})
+    assert len(world.results()) == 3
+    assert own_pixels(world)
+    assert world.leftovers() == []
+
+
 def test_the_services_presets_are_lua_that_names_it(host: Host) -> None:
     templates = sorted((PLUGIN / "presets").glob("*.lrtemplate"))
     assert len(templates) == 2
