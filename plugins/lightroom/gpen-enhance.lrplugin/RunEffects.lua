@@ -61,7 +61,10 @@ end
 
 -- Put the fetched file where the result belongs; an earlier one that it replaces goes to the trash.
 local function placeResult(item, fetched)
-    if item.replaces and item.path == item.replaces.path and Files.isFile(item.path) then Files.trash(item.path) end
+    if item.replaces and item.path == item.replaces.path and Files.isFile(item.path) then
+        local gone, stays = Files.trash(item.path)
+        if not gone then return nil, stays end
+    end
     if not Files.isFile(item.path) and not Files.makeFolder(item.folder) then
         return nil, { code = "disk_full", detail = item.folder, retryable = true }
     end
