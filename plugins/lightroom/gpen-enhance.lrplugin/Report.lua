@@ -45,14 +45,17 @@ end
 --- One line about a run that has ended.
 function Report.headline(outcomes, left)
     local done, failed = #outcomes.done, #outcomes.failed
-    local text
+    local text = ""
+    if outcomes.stopped then
+        text = LOC("$$$/GPEN/Summary/Stopped=The run was stopped: ^1", Messages.sentence(outcomes.stopped)) .. " "
+    end
     if outcomes.wasCanceled then
-        text = LOC("$$$/GPEN/Summary/Cancelled=Cancelled: ^1 of ^2 photos were finished.", done,
+        text = text .. LOC("$$$/GPEN/Summary/Cancelled=Cancelled: ^1 of ^2 photos were finished.", done,
             done + failed + #outcomes.pending + #outcomes.cancelled)
     elseif done == 1 then
-        text = LOC "$$$/GPEN/Summary/One=One photo enhanced."
+        text = text .. LOC "$$$/GPEN/Summary/One=One photo enhanced."
     else
-        text = LOC("$$$/GPEN/Summary/Done=^1 photos enhanced.", done)
+        text = text .. LOC("$$$/GPEN/Summary/Done=^1 photos enhanced.", done)
     end
     if failed > 0 then text = text .. " " .. LOC("$$$/GPEN/Summary/Failed=^1 failed.", failed) end
     if #outcomes.pending > 0 then
@@ -72,7 +75,10 @@ function Report.details(outcomes, left)
         add(lines, LOC "$$$/GPEN/Summary/Resume=Finish them later with Finish Interrupted GPEN Runs.")
     end
     for _, entry in ipairs(outcomes.pending) do
-        add(lines, entry.item.fileName .. ": " .. Messages.full(entry.problem))
+        -- What stopped the run is said once, in the headline.
+        if entry.problem ~= outcomes.stopped then
+            add(lines, entry.item.fileName .. ": " .. Messages.full(entry.problem))
+        end
     end
     for _, one in ipairs(left) do
         add(lines, one.fact.fileName .. ": " .. Messages.reason(one.reason))

@@ -47,7 +47,8 @@ local function merge(outcomes, more)
     for _, name in ipairs { "done", "failed", "pending", "cancelled" } do
         for _, entry in ipairs(more[name]) do table.insert(outcomes[name], entry) end
     end
-    outcomes.wasCanceled = outcomes.wasCanceled or more.wasCanceled
+    outcomes.wasCanceled = more.wasCanceled
+    outcomes.stopped = more.stopped
 end
 
 local function finish(context, journal, runs)
@@ -61,6 +62,8 @@ local function finish(context, journal, runs)
         }
         if not more then return EnhanceCommand.refuse(whyNot) end
         merge(outcomes, more)
+        -- The other runs wait like what is left of this one.
+        if outcomes.stopped or outcomes.wasCanceled then break end
     end
     EnhanceCommand.summarise(outcomes, {})
 end
