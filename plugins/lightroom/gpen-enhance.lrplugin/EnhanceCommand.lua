@@ -116,7 +116,7 @@ local function fromCatalog(run)
 end
 
 --- Run items to their end, with progress, journal and clearing up.
--- @param job { context =, bridge =, settings =, items = or accepted =, run = of a journal or nil,
+-- @param job { context =, bridge =, settings =, items = or accepted =, run = of a journal (under way already) or nil,
 --   rendersOf = function(run, items) -> the beginRender of RunEffects.lua, or nil: from the catalogue,
 --   progress = or nil }
 -- @return outcomes of EnhanceRun.run; or nil and a problem.
@@ -130,12 +130,11 @@ function EnhanceCommand.execute(job)
     local runFolder = Workspace.runFolder(run.root, run.id)
     local items = job.items or newItems(job.accepted, runFolder, run.id)
     if not job.run then
+        Workspace.keepUnderWay(job.context, run.id)
         local begun, whyNot = journal:begin(run, items)
         if not begun then return nil, whyNot end
     end
-    Workspace.setUnderWay(run.id, true)
     job.context:addCleanupHandler(function()
-        Workspace.setUnderWay(run.id, false)
         journal:finish(run)
         Files.removeIfEmpty(runFolder)
     end)
@@ -171,6 +170,11 @@ function EnhanceCommand.summarise(outcomes, left)
 end
 
 local function enhanceSelection(context, settings, photos)
+    -- Before anything waits: a second click finds them taken.
+    local mine = Workspace.claim(context, Catalog.uuids(photos))
+    if not next(mine) then
+        return LrDialogs.message(LOC "$$$/GPEN/UnderWay=These photos are being enhanced already.", nil, "info")
+    end
     local progress = LrProgressScope { title = TITLE, functionContext = context }
     progress:setCaption(LOC "$$$/GPEN/Progress/Bridge=Looking for the bridge")
     local function isCanceled() return progress:isCanceled() end
@@ -178,7 +182,8 @@ local function enhanceSelection(context, settings, photos)
     if not bridge then return EnhanceCommand.refuse(problem) end
     progress:setCaption(LOC "$$$/GPEN/Progress/Preflight=Looking at the photos")
     local endpoint = bridge:endpoint()
-    local accepted, left = EnhanceCommand.preflight(Catalog.describe(photos), settings, Workspace.root(endpoint))
+    local facts = Catalog.describe(photos, mine)
+    local accepted, left = EnhanceCommand.preflight(facts, settings, Workspace.root(endpoint))
     if not accepted then return end
     local outcomes = { done = {}, failed = {}, pending = {}, cancelled = {} }
     if #accepted > 0 then

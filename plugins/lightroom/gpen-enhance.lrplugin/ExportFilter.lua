@@ -69,11 +69,8 @@ local function postProcess(context, filterContext)
     local bridge, problem = Connection.open(never)
     if not bridge then return refuseAll(filterContext, problem) end
     local run = Enhancement.run(bridge, Settings.clamped(export), output)
-    Workspace.setUnderWay(run.id, true)
-    context:addCleanupHandler(function()
-        Workspace.setUnderWay(run.id, false)
-        Files.removeTree(Workspace.runFolder(run.root, run.id))
-    end)
+    Workspace.keepUnderWay(context, run.id)
+    context:addCleanupHandler(function() Files.removeTree(Workspace.runFolder(run.root, run.id)) end)
     local index, item = 0, nil
     local renditions = filterContext:renditions {
         filterSettings = function(wanted, settings)

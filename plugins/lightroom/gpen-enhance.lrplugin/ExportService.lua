@@ -103,8 +103,9 @@ local function photosOf(session)
 end
 
 -- What can be enhanced; the rest leaves the session before its first render.
-local function accept(exportContext, settings, root, folder)
-    local facts = Catalog.describe(photosOf(exportContext.exportSession))
+local function accept(context, exportContext, settings, root, folder)
+    local photos = photosOf(exportContext.exportSession)
+    local facts = Catalog.describe(photos, Workspace.claim(context, Catalog.uuids(photos)))
     local report = EnhanceCommand.examine(facts, settings, root)
     local items, left = Preflight.decide(report, {
         conflict = settings.conflict,
@@ -169,7 +170,7 @@ local function process(context, exportContext)
     local function isCanceled() return progress:isCanceled() end
     local bridge, problem = Connection.open(isCanceled)
     if not bridge then return EnhanceCommand.refuse(problem) end
-    local accepted, left = accept(exportContext, settings, Workspace.root(bridge:endpoint()), folder)
+    local accepted, left = accept(context, exportContext, settings, Workspace.root(bridge:endpoint()), folder)
     local outcomes = { done = {}, failed = {}, pending = {}, cancelled = {} }
     if #accepted > 0 then
         outcomes, problem = EnhanceCommand.execute {

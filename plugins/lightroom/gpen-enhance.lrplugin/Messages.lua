@@ -50,6 +50,7 @@ local REASONS = {
     offline = LOC "$$$/GPEN/Reason/Offline=The original is offline",
     smart_preview = LOC "$$$/GPEN/Reason/SmartPreview=Only a smart preview is at hand",
     result = LOC "$$$/GPEN/Reason/Result=Is itself a result of GPEN Enhance",
+    under_way = LOC "$$$/GPEN/Reason/UnderWay=Is being enhanced already",
     done = LOC "$$$/GPEN/Reason/Done=Was already enhanced like this",
     read_only = LOC "$$$/GPEN/Reason/ReadOnly=The folder is read-only",
 }

@@ -2,8 +2,8 @@
 -- Knows no host and no words: facts in, a report out. Pure; never yields.
 --
 -- A photo's facts, as Catalog.lua tells them: uuid, photo, fileName, stem, folder, isVideo, isVirtualCopy,
--- isAvailable, hasSmartPreview, isResult, megapixels, edits, earlier (results of the same photo, each with
--- uuid, path, edits, fingerprint).
+-- isAvailable, hasSmartPreview, isResult, isUnderWay (another command works on it), megapixels, edits, earlier
+-- (results of the same photo, each with uuid, path, edits, fingerprint).
 
 local Preflight = {}
 
@@ -24,6 +24,7 @@ end
 local function reasonToLeaveOut(fact)
     if fact.isVideo then return "video" end
     if fact.isResult then return "result" end
+    if fact.isUnderWay then return "under_way" end
     if not fact.isAvailable and not fact.hasSmartPreview then return "offline" end
     return nil
 end

@@ -29,6 +29,7 @@ function Report.preflight(report)
     end
     line("video", "$$$/GPEN/Preflight/Video=^1 videos are left out.")
     line("result", "$$$/GPEN/Preflight/Result=^1 are results of GPEN Enhance themselves and are left out.")
+    line("under_way", "$$$/GPEN/Preflight/UnderWay=^1 are being enhanced already and are left out.")
     line("offline", "$$$/GPEN/Preflight/Offline=^1 originals are offline and are left out.")
     line("smart_preview", "$$$/GPEN/Preflight/SmartPreview=^1 originals are offline, but have a smart preview (2560 pixels).")
     line("virtual_copy", "$$$/GPEN/Preflight/VirtualCopy=^1 are virtual copies: each is enhanced with its own edits.")

@@ -12,6 +12,7 @@ local PREFIX = "lightroom-"
 
 local counter = 0
 local underWay = {}
+local workedOn = {}
 
 --- The journal of all runs.
 function Workspace.journal()
@@ -27,8 +28,24 @@ end
 --- Ids of the runs that go on right now.
 function Workspace.underWay() return underWay end
 
---- A run begins, or ends.
-function Workspace.setUnderWay(id, goesOn) underWay[id] = goesOn or nil end
+--- A run goes on until the context ends.
+function Workspace.keepUnderWay(context, id)
+    underWay[id] = true
+    context:addCleanupHandler(function() underWay[id] = nil end)
+end
+
+--- Take photos for a command until its context ends. What another command works on is not given.
+-- @return the set of uuids that are the caller's now: { [uuid] = true }.
+function Workspace.claim(context, uuids)
+    local mine = {}
+    for _, uuid in ipairs(uuids) do
+        if not workedOn[uuid] then mine[uuid], workedOn[uuid] = true, true end
+    end
+    context:addCleanupHandler(function()
+        for uuid in pairs(mine) do workedOn[uuid] = nil end
+    end)
+    return mine
+end
 
 --- Where work folders lie for a bridge.
 -- @param endpoint of the bridge: isLocal, exchange.

@@ -6,13 +6,14 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.plugins.lightroom.conftest import RunningBridge
-from tests.plugins.lightroom.host import Host
+from tests.plugins.lightroom.conftest import RunningBridge, Start
+from tests.plugins.lightroom.host import Host, run_for_real
+from tests.plugins.lightroom.person import Dialog, nobody
 from tests.plugins.lightroom.wire import Fault
 from tests.plugins.lightroom.world import ROOT, World
 
@@ -241,6 +242,96 @@ def test_later_keeps_it(world: World, bridge: RunningBridge) -> None:
         later.answers = [("1 photos of an interrupted", answer)]
         later.menu("ResumeMenuItem")
         assert not later.failures, "\n".join(later.failures)
+    assert len(world.results()) == 1
+
+
+# --- twice at once ------------------------------------------------------------
+
+
+def interrupted(world: World) -> None:
+    world.add("a.nef")
+    host = Host(world)
+    host.kill_at = ("LrCatalog.addPhoto", 1)
+    host.menu("EnhanceAgain")
+
+
+def test_a_second_click_starts_no_second_run(world: World, start_bridge: Start) -> None:
+    """While the bridge is still started by the first."""
+    world.prefs["connection"] = {"startCommand": "true"}
+    host = Host(world)
+    world.add("a.nef")
+    host.execute = lambda line: start_bridge() and run_for_real(line)
+    host.script("EnhanceAgain")
+    host.run(until=lambda: host.calls["LrTasks.execute"] == 1)
+    host.menu("EnhanceAgain")
+    assert not host.failures, "\n".join(host.failures)
+    assert [message.text for message in host.messages] == [
+        "These photos are being enhanced already.",
+        "One photo enhanced.",
+    ]
+    assert (host.renders.total(), len(world.results())) == (1, 1)
+    host.people = [nobody]
+    host.menu("EnhanceAgain")
+    assert host.people == []  # afterwards it is only asked what to do with what is done
+
+
+def test_of_two_selections_each_photo_is_enhanced_once(
+    world: World, host: Host, bridge: RunningBridge
+) -> None:
+    a, b, c = (world.add(name) for name in ("a.nef", "b.nef", "c.nef"))
+    seen: list[str] = []
+
+    def person(dialog: Dialog) -> Generator[float, None, str]:
+        seen.extend(dialog.texts())
+        yield 0.1
+        return "ok"
+
+    host.people = [person]
+    host.answers = [("2 photos enhanced|One photo enhanced. 1 were left out", "cancel")] * 2
+    world.catalog.selected = [a.uuid, b.uuid]
+    host.script("EnhanceAgain")
+    host.run(until=lambda: bool(host.calls["LrCatalog.batchGetRawMetadata"]))
+    world.catalog.selected = [b.uuid, c.uuid]
+    host.menu("EnhanceAgain")
+    assert "1 are being enhanced already and are left out." in seen
+    assert any("b.nef: Is being enhanced already" in one.info for one in host.confirmations)
+    assert sorted(one.properties["sourceUuid"] for one in world.results()) == [a.uuid, b.uuid, c.uuid]
+
+
+def test_a_second_click_finishes_no_run_twice(world: World, bridge: RunningBridge) -> None:
+    interrupted(world)
+    later = Host(world)
+    later.answers = [("1 photos of an interrupted", "ok")]
+    later.script("ResumeMenuItem")
+    later.menu("ResumeMenuItem")
+    assert not later.failures, "\n".join(later.failures)
+    assert "A GPEN run is under way; no other was interrupted." in [one.text for one in later.messages]
+    assert len(world.results()) == 1
+    assert world.leftovers() == []
+
+
+def test_finish_shows_that_it_waits_for_the_bridge_and_may_be_cancelled(
+    world: World, start_bridge: Start
+) -> None:
+    bridge = start_bridge()
+    interrupted(world)
+    bridge.stop()
+    world.prefs["connection"] = {"startCommand": "true"}
+    later = Host(world, stepped=True)
+    later.execute = lambda _: 0  # and nothing comes
+    later.answers = [("1 photos of an interrupted", "ok")]
+    begun = later.now()
+    later.cancel_when = lambda running: running.now() - begun > 3
+    later.menu("ResumeMenuItem")
+    assert later.captions == ["Looking for the bridge"]
+    assert later.now() - begun < 10
+    assert (later.failures, later.messages) == ([], [])
+
+    start_bridge()
+    last = Host(world)
+    last.answers = [("1 photos of an interrupted", "ok")]  # it is as it was
+    last.menu("ResumeMenuItem")
+    assert not last.failures, "\n".join(last.failures)
     assert len(world.results()) == 1
 
 
