@@ -7,6 +7,7 @@ local LrProgressScope = import "LrProgressScope"
 
 local Catalog = require "Catalog"
 local Connection = require "Connection"
+local Courier = require "Courier"
 local EnhanceRun = require "EnhanceRun"
 local Files = require "Files"
 local Log = require "Log"
@@ -22,9 +23,6 @@ local Tasks = require "Tasks"
 local Workspace = require "Workspace"
 
 local EnhanceCommand = {}
-
--- Somebody waits for so few: they go before every batch.
-local FEW = 3
 
 local TITLE = LOC "$$$/GPEN/Name=GPEN Enhance"
 
@@ -102,7 +100,7 @@ local function newRun(job, root, progress)
         parameters = Settings.parameters(job.settings),
         output = Settings.output(job.settings),
         name = Files.leaf(first.fact.folder),
-        priority = #job.accepted <= FEW and "interactive" or "batch",
+        priority = Courier.priority(#job.accepted),
         bridgeVersion = health and health.version,
     }
 end

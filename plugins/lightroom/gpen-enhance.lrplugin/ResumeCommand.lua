@@ -89,11 +89,11 @@ local function finish(context, journal, runs)
 end
 
 -- Give a photo up: a result that is not in the catalog goes, and the bridge need not go on.
-local function giveUp(bridge, item)
+local function giveUp(bridge, run, item)
     if item.path and not item.replaces and not Catalog.has(item.path) then Files.delete(item.path) end
-    if bridge and item.job then
-        local fine, problem = Courier.cancel(bridge, item)
-        if not fine then Log.info("not cancelled:", problem.code) end
+    if bridge and (item.job or item.step == "rendered") then
+        local fine, problem = Courier.withdraw(bridge, run, item)
+        if not fine then Log.info("not withdrawn:", problem.code) end
     end
 end
 
@@ -101,7 +101,7 @@ local function discard(journal, runs)
     local bridge = Connection.bridge()
     if not bridge:health() then bridge = nil end
     for _, found in ipairs(runs) do
-        for _, item in ipairs(found.items) do giveUp(bridge, item) end
+        for _, item in ipairs(found.items) do giveUp(bridge, found.run, item) end
         Files.removeTree(Workspace.runFolder(found.run.root, found.run.id))
         journal:drop(found.run)
     end

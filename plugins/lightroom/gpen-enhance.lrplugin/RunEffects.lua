@@ -194,7 +194,7 @@ function RunEffects.new(host)
                 if item.step == "described" then
                     Courier.acknowledge(bridge, item)
                 else
-                    Courier.cancel(bridge, item)
+                    Courier.withdraw(bridge, run, item)
                 end
                 journal:forget(run, item)
                 journal:finish(run)

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import lupa.lua51 as lupa
 import numpy as np
@@ -140,6 +141,70 @@ def test_one_failed_rendition_leaves_the_others_alone(
     assert [Path(path).exists() for path in told] == [False, True]
     assert list(told.values()) == [False, True]
     assert world.leftovers() == []
+
+
+@pytest.mark.parametrize("when", ["while the bridge works", "while it is handed over", "before"])
+def test_the_action_may_be_cancelled(world: World, bridge: RunningBridge, when: str) -> None:
+    host = Host(world, stepped=True)
+    photos = [world.add("a.nef"), world.add("b.nef")]
+    asked = {"while the bridge works": "GET .*/items/0$", "while it is handed over": "POST /v1/jobs$"}
+    bridge.fakes.engine.gate.clear()
+
+    def cancel(running: Host) -> bool:
+        return running.wire.counts(asked.get(when, "GET /v1/health")) > 0
+
+    host.cancel_when = cancel
+    told = host.export_filter(photos, export(world))
+    assert host.canceled_at is not None
+    assert not host.failures, "\n".join(host.failures)
+    assert set(told.values()) == {False}
+    assert {words for _, words in host.rendition_failures} == {"Cancelled."}
+    assert host.renders.total() == (0 if when == "before" else 1)
+    assert world.leftovers() == []
+    # Nobody works on for nobody; the file may have gone before the bridge looked at it.
+    assert set(states_of(bridge)) <= {"cancelled", "failed"}
+    host.quit()
+
+
+def states_of(bridge: RunningBridge) -> list[str]:
+    """How the photos stand that the bridge was given; one that was fetched and need not be kept: "acknowledged"."""
+
+    def get(path: str) -> Any:
+        asked = Request(bridge.url + path, headers={"Authorization": f"Bearer {bridge.announcement.token}"})
+        with urlopen(asked, timeout=10) as answer:
+            return json.load(answer)
+
+    states = []
+    for job in get("/v1/jobs")["jobs"]:
+        for item in get(f"/v1/jobs/{job['job']}/items")["items"]:
+            states.append("acknowledged" if item.get("acked_at") else item["state"])
+    return states
+
+
+@pytest.mark.parametrize(("count", "priority"), [(3, "interactive"), (4, "batch")])
+def test_an_export_of_few_photos_goes_before_every_batch(
+    world: World, host: Host, bridge: RunningBridge, count: int, priority: str
+) -> None:
+    told = host.export_filter([world.add(f"{number}.nef") for number in range(count)], export(world))
+    assert set(told.values()) == {True}
+    (job,) = [one for one in host.wire.exchanges if (one.method, one.path) == ("POST", "/v1/jobs")]
+    assert json.loads(job.body)["priority"] == priority
+    assert host.portions[-1] == (count - 1, count)
+
+
+@pytest.mark.parametrize("how", ["refused", "hangs"])
+def test_the_action_waits_once_for_a_bridge_that_stays_away(
+    world: World, bridge: RunningBridge, how: str
+) -> None:
+    host = Host(world, speed=200)
+    photos = [world.add(f"{number}.nef") for number in range(3)]
+    host.wire.faults = [Fault("POST /v1/jobs", how)]
+    begun = host.now()
+    told = host.export_filter(photos, export(world))
+    assert set(told.values()) == {False}
+    assert host.now() - begun < 200
+    assert host.renders.total() == 1
+    assert not host.failures, "\n".join(host.failures)
 
 
 def test_the_actions_dialog(world: World, host: Host, bridge: RunningBridge) -> None:
