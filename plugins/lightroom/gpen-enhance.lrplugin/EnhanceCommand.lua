@@ -102,6 +102,7 @@ local function newRun(job, root, progress)
         name = Files.leaf(first.fact.folder),
         priority = Courier.priority(#job.accepted),
         bridgeVersion = health and health.version,
+        metadata = job.metadata,
     }
 end
 
@@ -109,14 +110,14 @@ end
 local function fromCatalog(run)
     return function(item)
         local photo = Catalog.photo(item.uuid)
-        return photo and Renderer.begin(photo, Renderer.settings(item.work, run.settings.colorSpace))
+        return photo and Renderer.begin(photo, Renderer.settings(item.work, run.settings.colorSpace, run.metadata))
     end
 end
 
 --- Run items to their end, with progress, journal and clearing up.
 -- @param job { context =, bridge =, settings =, items = or accepted =, run = of a journal (under way already) or nil,
 --   rendersOf = function(run, items) -> the beginRender of RunEffects.lua, or nil: from the catalogue,
---   progress = or nil }
+--   progress = or nil, metadata = what the user chose for the export, or nil }
 -- @return outcomes of EnhanceRun.run; or nil and a problem.
 function EnhanceCommand.execute(job)
     local endpoint, problem = job.bridge:endpoint()

@@ -34,7 +34,7 @@ local function settingsOf(properties)
     return settings
 end
 
--- The host's settings of what is rendered for us. Metadata stays as the user chose.
+-- The host's settings of what is rendered for us. Metadata stays as the user chose, also when the run is resumed.
 local function updateExportSettings(export)
     local wanted = Renderer.settings("", settingsOf(export).colorSpace)
     for _, key in ipairs { "LR_format", "LR_export_bitDepth", "LR_export_colorSpace", "LR_tiff_compressionMethod",
@@ -175,6 +175,7 @@ local function process(context, exportContext)
     if #accepted > 0 then
         outcomes, problem = EnhanceCommand.execute {
             context = context, bridge = bridge, settings = settings, accepted = accepted, progress = progress,
+            metadata = Renderer.metadataOf(exportContext.propertyTable),
             rendersOf = function(_, items) return fromHost(exportContext, isCanceled, items) end,
         }
         if not outcomes then return EnhanceCommand.refuse(problem) end

@@ -65,6 +65,7 @@ class Host:
         self.revealed: list[str] = []
         self.rendition_failures: list[tuple[str, str]] = []
         self.renders: Counter[str] = Counter()
+        self.render_settings: dict[str, dict[str, Any]] = {}
         self.kill_at: tuple[str, int] | None = None
         self.cancel_at: tuple[str, int] | None = None
         self.gate_is_blocked: Callable[[], bool] = lambda: False

@@ -324,6 +324,7 @@ class Services:
         if problem:
             return None, problem
         self._host.renders[uuid] += 1
+        self._host.render_settings[uuid] = settings
         data = rendered(uuid, photo.develop, settings, self._host.render_size)
         written = {"ok": len(data), "late": len(data) // 2, "empty": 0}[outcome]
         disk.real(path).write_bytes(data[:written])

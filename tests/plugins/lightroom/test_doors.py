@@ -315,6 +315,30 @@ def test_the_service_takes_the_hosts_order_as_it_comes(
     assert world.leftovers() == []
 
 
+METADATA = {
+    "LR_embeddedMetadataOption": "copyrightOnly",
+    "LR_minimizeEmbeddedMetadata": True,
+    "LR_metadata_keywordOptions": "flat",
+    "LR_removeLocationMetadata": True,
+    "LR_removeFaceMetadata": True,
+}
+
+
+def test_a_resumed_export_keeps_to_the_metadata_that_was_chosen(world: World, bridge: RunningBridge) -> None:
+    photos = [world.add("a.nef"), world.add("b.nef")]
+    host = Host(world)
+    host.kill_at = ("LrExportRendition.waitForRender", 2)
+    host.export_service(photos, {**service_defaults(host), "LR_format": "TIFF", **METADATA})
+    assert list(host.render_settings) == [photos[0].uuid]
+    assert METADATA.items() <= host.render_settings[photos[0].uuid].items()
+    later = Host(world)
+    later.answers = [("2 photos of an interrupted", "ok"), ("2 photos enhanced", "cancel")]
+    later.menu("ResumeMenuItem")
+    assert not later.failures, "\n".join(later.failures)
+    assert METADATA.items() <= later.render_settings[photos[1].uuid].items()
+    assert world.leftovers() == []
+
+
 def test_the_services_presets_are_lua_that_names_it(host: Host) -> None:
     templates = sorted((PLUGIN / "presets").glob("*.lrtemplate"))
     assert len(templates) == 2
