@@ -41,13 +41,15 @@ end
 -- --- pre-flight --------------------------------------------------------------
 
 --- What the pre-flight finds.
-function EnhanceCommand.examine(facts, settings, root)
+-- @param resultFolder where all results go, or nil: beside their originals.
+function EnhanceCommand.examine(facts, settings, root, resultFolder)
     return Preflight.examine(facts, {
         fingerprint = Settings.fingerprint(settings),
         format = settings.resultFormat,
         isWritable = Files.isWritable,
         freeBytes = Files.freeBytes,
         workFolder = root,
+        resultFolder = resultFolder,
         isTaken = function(fact) return RunEffects.wouldClash(fact, settings) end,
     })
 end

@@ -10,10 +10,12 @@ local Controls = require "Controls"
 local DialogModel = require "DialogModel"
 local EnhanceCommand = require "EnhanceCommand"
 local Files = require "Files"
+local Log = require "Log"
 local Messages = require "Messages"
 local Naming = require "Naming"
 local Preflight = require "Preflight"
 local Renderer = require "Renderer"
+local Report = require "Report"
 local Settings = require "Settings"
 local Workspace = require "Workspace"
 
@@ -106,7 +108,11 @@ end
 local function accept(context, exportContext, settings, root, folder)
     local photos = photosOf(exportContext.exportSession)
     local facts = Catalog.describe(photos, Workspace.claim(context, Catalog.uuids(photos)))
-    local report = EnhanceCommand.examine(facts, settings, root)
+    local report = EnhanceCommand.examine(facts, settings, root, folder)
+    for _, line in ipairs(Report.space(report)) do
+        Log.warn(line)
+        LrDialogs.showBezel(line)
+    end
     local items, left = Preflight.decide(report, {
         conflict = settings.conflict,
         smartPreviews = false,

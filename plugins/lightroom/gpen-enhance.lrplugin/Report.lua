@@ -21,6 +21,16 @@ local function shortened(lines)
     return short
 end
 
+--- Where space is short, a line each.
+function Report.space(report)
+    local lines = {}
+    for _, short in ipairs(report.short) do
+        add(lines, LOC("$$$/GPEN/Preflight/Space=Space is short: about ^1 GB needed, ^2 GB free in ^3",
+            gigabytes(short.needs), gigabytes(short.free), short.folder))
+    end
+    return lines
+end
+
 --- What the pre-flight found, a line each. No line about nothing.
 function Report.preflight(report)
     local lines, counts = {}, report.counts
@@ -36,10 +46,7 @@ function Report.preflight(report)
     line("done", "$$$/GPEN/Preflight/Done=^1 were enhanced with the same edits and parameters before.")
     line("clash", "$$$/GPEN/Preflight/Clash=^1 results get a number, because their names are taken.")
     line("read_only", "$$$/GPEN/Preflight/ReadOnly=^1 lie in folders that cannot be written to.")
-    for _, short in ipairs(report.short) do
-        add(lines, LOC("$$$/GPEN/Preflight/Space=Space is short: about ^1 GB needed, ^2 GB free in ^3",
-            gigabytes(short.needs), gigabytes(short.free), short.folder))
-    end
+    for _, text in ipairs(Report.space(report)) do add(lines, text) end
     return shortened(lines)
 end
 

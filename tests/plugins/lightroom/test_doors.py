@@ -315,6 +315,18 @@ def test_the_service_takes_the_hosts_order_as_it_comes(
     assert world.leftovers() == []
 
 
+def test_the_service_tells_that_space_is_short(world: World, host: Host, bridge: RunningBridge) -> None:
+    target = world.root / "delivery"
+    world.disk.free[target] = 10_000
+    settings = {**service_defaults(host), "serviceFolder": str(target), "LR_format": "TIFF"}
+    host.answers = [("2 photos enhanced", "cancel")]
+    host.export_service([world.add("a.nef"), world.add("b.nef")], settings)
+    (told,) = host.messages
+    assert told.style == "bezel"
+    assert told.text.startswith("Space is short")
+    assert told.text.endswith(str(target))
+
+
 METADATA = {
     "LR_embeddedMetadataOption": "copyrightOnly",
     "LR_minimizeEmbeddedMetadata": True,
