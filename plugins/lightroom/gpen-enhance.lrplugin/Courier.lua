@@ -94,6 +94,7 @@ end
 -- @param keepJob function(run) -> true, or nil and a problem: remembers run.job before anything else is done.
 -- @return true, with item.job and item.number filled in; or nil and a problem.
 function Courier.submit(bridge, run, item, keepJob)
+    item.job, item.number = nil, nil  -- of an earlier render, which has failed
     local source, problem = sourceOf(bridge, run, item)
     if not source then return nil, problem end
     local ref = refOf(item)

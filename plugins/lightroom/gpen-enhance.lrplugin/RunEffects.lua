@@ -78,7 +78,7 @@ end
 function RunEffects.new(host)
     local run, journal, bridge = host.run, host.journal, host.bridge
     local settings = run.settings
-    local tickets = {}
+    local tickets, submissions = {}, {}
     local lastStart = -RESTART_SECONDS
     local effects = {}
 
@@ -106,7 +106,9 @@ function RunEffects.new(host)
     end
 
     function effects.submit(item)
-        local fine, problem = await(Courier.submit, bridge, run, item, keepJob)
+        local submission = Tasks.begin("GPEN Enhance: hand over", Courier.submit, bridge, run, item, keepJob)
+        submissions[item] = submission
+        local fine, problem = Tasks.wait(effects.isCanceled, submission)
         if not fine then return nil, problem end
         return "submitted"
     end
@@ -189,13 +191,9 @@ function RunEffects.new(host)
             Files.removeTree(item.work)
             Files.removeIfEmpty(Files.parent(item.work))
         end
-        if item.job then
+        if item.job or submissions[item] then
             Tasks.begin("GPEN Enhance: clear up", function()
-                if item.step == "described" then
-                    Courier.acknowledge(bridge, item)
-                else
-                    Courier.withdraw(bridge, run, item)
-                end
+                Courier.withdraw(bridge, run, item, submissions[item])
                 journal:forget(run, item)
                 journal:finish(run)
             end)

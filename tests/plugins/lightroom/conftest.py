@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 from aiohttp import web
@@ -84,6 +86,21 @@ class RunningBridge:
     def restart(self) -> None:
         self.stop()
         self._begin()
+
+    def states(self) -> list[str]:
+        """How the photos stand that it was given: their states, or that they need not be kept."""
+
+        def get(path: str) -> Any:
+            asked = Request(self.url + path, headers={"Authorization": f"Bearer {self.announcement.token}"})
+            with urlopen(asked, timeout=10) as answer:
+                return json.load(answer)
+
+        items = [
+            item
+            for job in get("/v1/jobs")["jobs"]
+            for item in get(f"/v1/jobs/{job['job']}/items")["items"]
+        ]
+        return ["acknowledged" if item.get("acked_at") else item["state"] for item in items]
 
     def pairing_code(self) -> str:
         """A new code, as the owner reads it."""

@@ -6,7 +6,6 @@ import json
 import re
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 
 import lupa.lua51 as lupa
 import numpy as np
@@ -162,23 +161,8 @@ def test_the_action_may_be_cancelled(world: World, bridge: RunningBridge, when: 
     assert host.renders.total() == (0 if when == "before" else 1)
     assert world.leftovers() == []
     # Nobody works on for nobody; the file may have gone before the bridge looked at it.
-    assert set(states_of(bridge)) <= {"cancelled", "failed"}
+    assert set(bridge.states()) <= {"cancelled", "failed"}
     host.quit()
-
-
-def states_of(bridge: RunningBridge) -> list[str]:
-    """How the photos stand that the bridge was given; one that was fetched and need not be kept: "acknowledged"."""
-
-    def get(path: str) -> Any:
-        asked = Request(bridge.url + path, headers={"Authorization": f"Bearer {bridge.announcement.token}"})
-        with urlopen(asked, timeout=10) as answer:
-            return json.load(answer)
-
-    states = []
-    for job in get("/v1/jobs")["jobs"]:
-        for item in get(f"/v1/jobs/{job['job']}/items")["items"]:
-            states.append("acknowledged" if item.get("acked_at") else item["state"])
-    return states
 
 
 @pytest.mark.parametrize(("count", "priority"), [(3, "interactive"), (4, "batch")])

@@ -206,6 +206,37 @@ def test_cancel_takes_less_than_a_second_whatever_hangs(
     assert host.messages[0].at - host.canceled_at < 1.0
 
 
+@pytest.mark.parametrize(
+    ("request_", "given"), [("POST /v1/jobs$", 1), ("POST .*/items$", 2), (r"GET .*/items\?", 1)]
+)
+def test_what_is_handed_over_while_it_is_cancelled_is_cancelled_too(
+    world: World, bridge: RunningBridge, request_: str, given: int
+) -> None:
+    world.prefs["connection"] = {"remoteUrl": bridge.url}
+    world.passwords["bridge-token", "gpen-enhance"] = bridge.announcement.token
+    host = Host(world)
+    for name in ("a.nef", "b.nef"):
+        world.add(name)
+    bridge.fakes.engine.gate.clear()
+    host.cancel_when = lambda running: running.wire.counts(request_) > 0
+    host.menu("EnhanceAgain")
+    assert not host.failures, "\n".join(host.failures)
+    assert bridge.states() == ["cancelled"] * given
+    assert world.leftovers() == []
+
+
+def test_a_cancelled_photo_that_the_bridge_has_done_is_not_kept_there(
+    world: World, bridge: RunningBridge
+) -> None:
+    host = Host(world)
+    world.add("a.nef")
+    host.cancel_when = lambda _: bridge.states() == ["done"]
+    host.menu("EnhanceAgain")
+    assert [message.text for message in host.messages] == ["Cancelled: 0 of 1 photos were finished."]
+    assert bridge.states() == ["acknowledged"]
+    assert world.leftovers() == []
+
+
 def test_what_was_finished_is_said_honestly(world: World, host: Host, bridge: RunningBridge) -> None:
     for number in range(8):
         world.add(f"{number}.nef")
@@ -229,6 +260,7 @@ def test_an_interrupted_run_may_be_given_up(world: World, bridge: RunningBridge)
     later.run()
     assert world.results() == []
     assert not (world.root / "photos" / "a-GPEN.tif").exists()
+    assert bridge.states() == ["acknowledged"]
     assert world.leftovers() == []
 
 
