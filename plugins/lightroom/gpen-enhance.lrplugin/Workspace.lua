@@ -1,4 +1,4 @@
---- Where runs keep what is on its way: the journal, and a work folder a photo.
+--- Where runs keep what is on its way: the journal, and a work folder a photo; and where a preview keeps its pictures.
 -- The work folders of a local bridge lie in its exchange folder, so that pictures are handed over by name.
 
 local LrDate = import "LrDate"
@@ -8,7 +8,7 @@ local Journal = require "Journal"
 
 local Workspace = {}
 
-local PREFIX = "lightroom-"
+local RUN, PREVIEW = "lightroom-", "preview-"
 
 local counter = 0
 local underWay = {}
@@ -25,10 +25,10 @@ function Workspace.newRunId()
     return string.format("%.0f-%d-%04d", LrDate.currentTime() * 1000, counter, math.random(0, 9999))
 end
 
---- Ids of the runs that go on right now.
+--- Ids of the runs and previews that go on right now.
 function Workspace.underWay() return underWay end
 
---- A run goes on until the context ends.
+--- A run or a preview goes on until the context ends.
 function Workspace.keepUnderWay(context, id)
     underWay[id] = true
     context:addCleanupHandler(function() underWay[id] = nil end)
@@ -56,7 +56,12 @@ end
 
 --- The folder of a run; that of its photo `index` is a child.
 function Workspace.runFolder(root, runId)
-    return Files.child(root, PREFIX .. runId)
+    return Files.child(root, RUN .. runId)
+end
+
+--- The folder of a preview.
+function Workspace.previewFolder(id)
+    return Files.temp("gpen-enhance", PREVIEW .. id)
 end
 
 --- The name of a file below the exchange folder as the wire has it: with /.
@@ -64,12 +69,24 @@ function Workspace.exchangeName(root, path)
     return (path:sub(#root + 2):gsub("\\", "/"))
 end
 
---- Clear away the folders of runs that nobody remembers.
+--- The folders of runs and previews below a root: list of { path =, id = }.
+function Workspace.folders(root)
+    local found = {}
+    for _, name in ipairs(Files.list(root)) do
+        for _, prefix in ipairs { RUN, PREVIEW } do
+            if name:sub(1, #prefix) == prefix then
+                table.insert(found, { path = Files.child(root, name), id = name:sub(#prefix + 1) })
+            end
+        end
+    end
+    return found
+end
+
+--- Clear away the folders that nobody remembers and nobody uses.
 -- @param remembered ids to keep: { [id] = true }.
 function Workspace.sweep(root, remembered)
-    for _, name in ipairs(Files.list(root)) do
-        local id = name:sub(1, #PREFIX) == PREFIX and name:sub(#PREFIX + 1)
-        if id and not remembered[id] and not underWay[id] then Files.removeTree(Files.child(root, name)) end
+    for _, folder in ipairs(Workspace.folders(root)) do
+        if not remembered[folder.id] and not underWay[folder.id] then Files.removeTree(folder.path) end
     end
 end
 

@@ -470,6 +470,21 @@ def test_a_remote_bridge_by_pairing_and_upload(world: World, bridge: RunningBrid
     assert panel.properties[b"remoteUrl"] == b""
 
 
+def test_a_second_click_on_pair_sends_no_second_code(
+    world: World, host: Host, bridge: RunningBridge
+) -> None:
+    panel = Panel(host)
+    panel.dialog.set("pairUrl", bridge.url)
+    panel.dialog.set("pairCode", "WRONG-CODE")
+    panel.press("Pair")
+    panel.dialog.set("pairCode", bridge.pairing_code())
+    panel.dialog.press("Pair")
+    panel.press("Pair")
+    assert host.wire.counts("POST /v1/pair$") == 2  # one a try
+    assert [message.text for message in host.messages] == ["The pairing code is wrong or has expired."]
+    panel.close()
+
+
 def pair(host: Host, url: str, code: str) -> None:
     panel = Panel(host)
     panel.dialog.set("pairUrl", url)
