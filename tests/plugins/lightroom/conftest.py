@@ -7,9 +7,9 @@ import gc
 import json
 import threading
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 
 import pytest
 from aiohttp import web
@@ -90,16 +90,16 @@ class RunningBridge:
     def states(self) -> list[str]:
         """How the photos stand that it was given: their states, or that they need not be kept."""
 
+        connection = HTTPConnection(self.url.removeprefix("http://"), timeout=10)
+
         def get(path: str) -> Any:
-            asked = Request(self.url + path, headers={"Authorization": f"Bearer {self.announcement.token}"})
-            with urlopen(asked, timeout=10) as answer:
-                return json.load(answer)
+            connection.request("GET", path, headers={"Authorization": f"Bearer {self.announcement.token}"})
+            return json.load(connection.getresponse())
 
         items = [
-            item
-            for job in get("/v1/jobs")["jobs"]
-            for item in get(f"/v1/jobs/{job['job']}/items")["items"]
+            item for job in get("/v1/jobs")["jobs"] for item in get(f"/v1/jobs/{job['job']}/items")["items"]
         ]
+        connection.close()
         return ["acknowledged" if item.get("acked_at") else item["state"] for item in items]
 
     def pairing_code(self) -> str:

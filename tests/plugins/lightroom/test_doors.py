@@ -470,9 +470,7 @@ def test_a_remote_bridge_by_pairing_and_upload(world: World, bridge: RunningBrid
     assert panel.properties[b"remoteUrl"] == b""
 
 
-def test_a_second_click_on_pair_sends_no_second_code(
-    world: World, host: Host, bridge: RunningBridge
-) -> None:
+def test_a_second_click_on_pair_sends_no_second_code(world: World, host: Host, bridge: RunningBridge) -> None:
     panel = Panel(host)
     panel.dialog.set("pairUrl", bridge.url)
     panel.dialog.set("pairCode", "WRONG-CODE")

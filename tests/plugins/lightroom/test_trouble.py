@@ -176,7 +176,7 @@ def test_a_bridge_that_stays_away_ends_the_run_and_no_photo_fails(
         return False
 
     host.cancel_when = go
-    host.answers = [("stopped: The GPEN bridge does not answer. 0 photos enhanced. 8 wait to be fin", "cancel")]
+    host.answers = [("stopped: The GPEN bridge does not answer. 0 photos enhanced. 8 wait", "cancel")]
     host.menu("EnhanceAgain")
     assert not host.failures, "\n".join(host.failures)
     (summary,) = host.confirmations
