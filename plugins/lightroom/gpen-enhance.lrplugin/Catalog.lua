@@ -54,6 +54,13 @@ function Catalog.photo(uuid)
     return active():findPhotoByUuid(uuid)
 end
 
+--- The uuids of photos, in their order.
+function Catalog.uuids(photos)
+    local raw, uuids = active():batchGetRawMetadata(photos, { "uuid" }), {}
+    for index, photo in ipairs(photos) do uuids[index] = raw[photo].uuid end
+    return uuids
+end
+
 -- Every earlier result by the uuid of its original.
 local function earlierResults()
     local found = {}
@@ -78,7 +85,8 @@ local function earlierResults()
 end
 
 --- What the pre-flight has to know of photos (Preflight.lua lists the facts).
-function Catalog.describe(photos)
+-- @param mine the uuids that no other command works on: { [uuid] = true }.
+function Catalog.describe(photos, mine)
     local earlier, isResult = earlierResults()
     local raw = active():batchGetRawMetadata(photos, RAW)
     local formatted = active():batchGetFormattedMetadata(photos, { "fileName", "copyName" })
@@ -97,6 +105,7 @@ function Catalog.describe(photos)
             isAvailable = isVideo or photo:checkPhotoAvailability() and true or false,
             hasSmartPreview = next(of.smartPreviewInfo or {}) ~= nil,
             isResult = isResult[of.uuid] or false,
+            isUnderWay = not mine[of.uuid],
             megapixels = (size.width or 0) * (size.height or 0) / 1e6,
             edits = isVideo and "" or Edits.fingerprint(photo:getDevelopSettings()),
             earlier = earlier[of.uuid] or {},

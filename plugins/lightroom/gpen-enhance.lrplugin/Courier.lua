@@ -5,12 +5,21 @@
 -- Yields, except `isFetched`.
 
 local Files = require "Files"
+local Tasks = require "Tasks"
 local Workspace = require "Workspace"
 
 local Courier = {}
 
 -- Of a file that is sent: what a broken wire costs, and what lies in memory at a time.
 local PIECE_BYTES = 8 * 1024 * 1024
+
+-- Somebody waits for so few photos: they go before every batch.
+local FEW = 3
+
+--- How urgent a run of so many photos is, in the bridge's words.
+function Courier.priority(count)
+    return count <= FEW and "interactive" or "batch"
+end
 
 -- Where the result waits in the work folder until it is brought to its place.
 local function waiting(item)
@@ -62,6 +71,11 @@ local function sourceOf(bridge, run, item)
     return { upload = upload }
 end
 
+-- The bridge's name of an item.
+local function refOf(item)
+    return item.uuid .. (item.again and "-again" or "")
+end
+
 -- The bridge's number of an item: it numbers in the order in which it was given them.
 local function numberOf(bridge, job, ref, after)
     repeat
@@ -80,9 +94,10 @@ end
 -- @param keepJob function(run) -> true, or nil and a problem: remembers run.job before anything else is done.
 -- @return true, with item.job and item.number filled in; or nil and a problem.
 function Courier.submit(bridge, run, item, keepJob)
+    item.job, item.number = nil, nil  -- of an earlier render, which has failed
     local source, problem = sourceOf(bridge, run, item)
     if not source then return nil, problem end
-    local ref = item.uuid .. (item.again and "-again" or "")
+    local ref = refOf(item)
     local items = { { ref = ref, source = source } }
     if run.job then
         local grown, whyNot = bridge:addItems(run.job, items)
@@ -181,9 +196,19 @@ function Courier.acknowledge(bridge, item)
     return fine, problem
 end
 
---- Stop the work on a picture.
-function Courier.cancel(bridge, item)
-    return bridge:cancelItem(item.job, item.number)
+--- Give a picture up: the bridge stops, or need not keep the result any longer.
+-- @param submission the ticket of a `submit` that may still go on, or nil: it is waited for.
+-- @return true; or nil and a problem.
+function Courier.withdraw(bridge, run, item, submission)
+    if submission then Tasks.wait(function() return false end, submission) end
+    local job, number = item.job, item.number
+    -- Given to the bridge, and then something came between.
+    if not number and run.job then job, number = run.job, numberOf(bridge, run.job, refOf(item)) end
+    if not number then return true end
+    local state, problem = bridge:cancelItem(job, number)
+    if not state then return nil, problem end
+    if state.state == "done" then return bridge:acknowledge(job, number) end
+    return true
 end
 
 return Courier

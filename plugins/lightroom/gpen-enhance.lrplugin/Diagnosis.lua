@@ -25,14 +25,10 @@ local function remembered()
     return ids
 end
 
---- How many folders of runs there are, in words.
+--- How many folders of runs and previews there are, in words.
 function Diagnosis.cacheLine()
     local count = 0
-    for _, root in ipairs(roots()) do
-        for _, name in ipairs(Files.list(root)) do
-            if name:find("^lightroom%-") or name:find("^preview%-") then count = count + 1 end
-        end
-    end
+    for _, root in ipairs(roots()) do count = count + #Workspace.folders(root) end
     return LOC("$$$/GPEN/Manager/Cache=Temporary folders: ^1", count)
 end
 

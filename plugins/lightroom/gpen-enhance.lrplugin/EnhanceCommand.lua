@@ -7,6 +7,7 @@ local LrProgressScope = import "LrProgressScope"
 
 local Catalog = require "Catalog"
 local Connection = require "Connection"
+local Courier = require "Courier"
 local EnhanceRun = require "EnhanceRun"
 local Files = require "Files"
 local Log = require "Log"
@@ -22,9 +23,6 @@ local Tasks = require "Tasks"
 local Workspace = require "Workspace"
 
 local EnhanceCommand = {}
-
--- Somebody waits for so few: they go before every batch.
-local FEW = 3
 
 local TITLE = LOC "$$$/GPEN/Name=GPEN Enhance"
 
@@ -43,13 +41,15 @@ end
 -- --- pre-flight --------------------------------------------------------------
 
 --- What the pre-flight finds.
-function EnhanceCommand.examine(facts, settings, root)
+-- @param resultFolder where all results go, or nil: beside their originals.
+function EnhanceCommand.examine(facts, settings, root, resultFolder)
     return Preflight.examine(facts, {
         fingerprint = Settings.fingerprint(settings),
         format = settings.resultFormat,
         isWritable = Files.isWritable,
         freeBytes = Files.freeBytes,
         workFolder = root,
+        resultFolder = resultFolder,
         isTaken = function(fact) return RunEffects.wouldClash(fact, settings) end,
     })
 end
@@ -102,22 +102,24 @@ local function newRun(job, root, progress)
         parameters = Settings.parameters(job.settings),
         output = Settings.output(job.settings),
         name = Files.leaf(first.fact.folder),
-        priority = #job.accepted <= FEW and "interactive" or "batch",
+        priority = Courier.priority(#job.accepted),
         bridgeVersion = health and health.version,
+        metadata = job.metadata,
     }
 end
 
 -- Render from the catalogue, each photo into its own folder.
-local function fromCatalog(settings)
+local function fromCatalog(run)
     return function(item)
         local photo = Catalog.photo(item.uuid)
-        return photo and Renderer.begin(photo, Renderer.settings(item.work, settings.colorSpace))
+        return photo and Renderer.begin(photo, Renderer.settings(item.work, run.settings.colorSpace, run.metadata))
     end
 end
 
 --- Run items to their end, with progress, journal and clearing up.
--- @param job { context =, bridge =, settings =, items = or accepted =, run = of a journal or nil,
---   beginRender = or nil, progress = or nil }
+-- @param job { context =, bridge =, settings =, items = or accepted =, run = of a journal (under way already) or nil,
+--   rendersOf = function(run, items) -> the beginRender of RunEffects.lua, or nil: from the catalogue,
+--   progress = or nil, metadata = what the user chose for the export, or nil }
 -- @return outcomes of EnhanceRun.run; or nil and a problem.
 function EnhanceCommand.execute(job)
     local endpoint, problem = job.bridge:endpoint()
@@ -129,12 +131,11 @@ function EnhanceCommand.execute(job)
     local runFolder = Workspace.runFolder(run.root, run.id)
     local items = job.items or newItems(job.accepted, runFolder, run.id)
     if not job.run then
+        Workspace.keepUnderWay(job.context, run.id)
         local begun, whyNot = journal:begin(run, items)
         if not begun then return nil, whyNot end
     end
-    Workspace.setUnderWay(run.id, true)
     job.context:addCleanupHandler(function()
-        Workspace.setUnderWay(run.id, false)
         journal:finish(run)
         Files.removeIfEmpty(runFolder)
     end)
@@ -143,7 +144,7 @@ function EnhanceCommand.execute(job)
         journal = journal,
         bridge = job.bridge,
         progress = progress,
-        beginRender = job.beginRender or fromCatalog(run.settings),
+        beginRender = (job.rendersOf or fromCatalog)(run, items),
     })
     progress:done()
     Log.info(Report.headline(outcomes, {}))
@@ -170,6 +171,11 @@ function EnhanceCommand.summarise(outcomes, left)
 end
 
 local function enhanceSelection(context, settings, photos)
+    -- Before anything waits: a second click finds them taken.
+    local mine = Workspace.claim(context, Catalog.uuids(photos))
+    if not next(mine) then
+        return LrDialogs.message(LOC "$$$/GPEN/UnderWay=These photos are being enhanced already.", nil, "info")
+    end
     local progress = LrProgressScope { title = TITLE, functionContext = context }
     progress:setCaption(LOC "$$$/GPEN/Progress/Bridge=Looking for the bridge")
     local function isCanceled() return progress:isCanceled() end
@@ -177,7 +183,8 @@ local function enhanceSelection(context, settings, photos)
     if not bridge then return EnhanceCommand.refuse(problem) end
     progress:setCaption(LOC "$$$/GPEN/Progress/Preflight=Looking at the photos")
     local endpoint = bridge:endpoint()
-    local accepted, left = EnhanceCommand.preflight(Catalog.describe(photos), settings, Workspace.root(endpoint))
+    local facts = Catalog.describe(photos, mine)
+    local accepted, left = EnhanceCommand.preflight(facts, settings, Workspace.root(endpoint))
     if not accepted then return end
     local outcomes = { done = {}, failed = {}, pending = {}, cancelled = {} }
     if #accepted > 0 then

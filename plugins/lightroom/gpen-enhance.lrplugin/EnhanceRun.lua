@@ -4,7 +4,8 @@
 --   * at most `window` photos are between render and write-back;
 --   * one photo's failure never stops the others and never opens a dialog;
 --   * after a cancel no further step is begun, and what was begun is cleared away in the background;
---   * a finished result is never thrown away because the catalog or the bridge was away: it stays pending.
+--   * nothing is thrown away or fails because the catalog or the bridge was away: it stays pending;
+--   * a bridge that stays away ends the run, with all that is left pending.
 --
 -- An item is plain data (it is written to the journal): index, uuid, fileName, stem, folder, key, ... and `step`,
 -- the last step that it completed: nil, "rendered", "submitted", "fetched", "added", "described".
@@ -30,11 +31,17 @@ local STEPS = {
     described = function(item, effects) return effects.acknowledge(item) end,
 }
 
--- Steps after which the work of the bridge exists and must not be lost to a passing trouble.
-local PRECIOUS = { submitted = true, fetched = true, added = true, described = true }
+-- Steps after which something exists that must not be lost to a passing trouble: a render, the bridge's work.
+local PRECIOUS = { rendered = true, submitted = true, fetched = true, added = true, described = true }
 
--- A file that was cut short on its way is worth a second render.
-local RENDER_AGAIN = { image_truncated = true, image_unreadable = true, render_empty = true }
+-- Steps whose next one asks the bridge: who comes beyond them has heard from it.
+local ASKS_BRIDGE = { rendered = true, submitted = true, described = true }
+
+-- What is said of a bridge that is away.
+local AWAY = { bridge_unreachable = true, timed_out = true, not_ready = true }
+
+-- A file that was cut short on its way, or tidied away meanwhile, is worth a second render.
+local RENDER_AGAIN = { image_truncated = true, image_unreadable = true, render_empty = true, source_missing = true }
 
 local Run = {}
 Run.__index = Run
@@ -66,18 +73,26 @@ function Run:bridgeIsSilent(item, problem)
         self.active[item] = self.effects.now() + 2
         return
     end
-    self:settle(item, PRECIOUS[item.step] and "pending" or "failed", problem)
+    self.outcomes.stopped = problem
+end
+
+-- The bridge stays away: all that is left waits for another run. A render that goes on is let come to its end first.
+function Run:putOff()
+    for item in pairs(self.active) do
+        if item.step then self:settle(item, "pending", self.outcomes.stopped) end
+    end
+    for index = self.next, #self.items do self:settle(self.items[index], "pending", self.outcomes.stopped) end
+    self.next = #self.items + 1
 end
 
 function Run:trouble(item, problem)
     if problem.code == "cancelled" and self.effects.isCanceled() then return end
-    if problem.code == "bridge_unreachable" or problem.code == "timed_out" or problem.code == "not_ready" then
-        return self:bridgeIsSilent(item, problem)
-    end
+    if AWAY[problem.code] then return self:bridgeIsSilent(item, problem) end
+    if ASKS_BRIDGE[item.step] then self.silentSince = nil end
     if RENDER_AGAIN[problem.code] and not item.again then
         item.again, item.step = true, nil
         self.active[item] = 0
-        return self.effects.render(item)
+        return self.effects.render(item, problem)
     end
     local tries = (self.tries[item] or 0) + 1
     self.tries[item] = tries
@@ -95,7 +110,7 @@ function Run:advance(item)
         local fine, step, problem = self.effects.pcall(STEPS[item.step or "waiting"], item, self.effects)
         if not fine then step, problem = nil, { code = "internal", detail = tostring(step) } end
         if not step then return self:trouble(item, problem) end
-        if step ~= "wait" or item.step == "submitted" then self.silentSince = nil end
+        if ASKS_BRIDGE[item.step] then self.silentSince = nil end
         if step == "wait" then
             self.active[item] = self.effects.now() + (item.step == "submitted" and POLL_SECONDS or 0)
             return
@@ -106,7 +121,7 @@ function Run:advance(item)
         local recorded, why = self.effects.record(item)
         if not recorded then return self:settle(item, "failed", why) end
         -- What follows the submission takes its time; the others get their turn.
-    until step == "submitted" or self.effects.isCanceled()
+    until step == "submitted" or self.outcomes.stopped or self.effects.isCanceled()
 end
 
 -- Begin the next render, one at a time, as long as few photos are on their way.
@@ -142,14 +157,16 @@ end
 --- Take every item through its steps.
 -- @param items list; those that a journal brought back carry their `step`.
 -- @param effects what the steps do:
---   render(item) begins a render in the background; rendered(item) -> "rendered" | "wait" | nil, problem;
+--   render(item, wrong) begins a render in the background, the second one because of the problem `wrong` (who
+--   cannot render again lets `rendered` give that); rendered(item) -> "rendered" | "wait" | nil, problem;
 --   submit(item) -> "submitted" | nil, problem; poll(item) -> "fetched" | "wait" | nil, problem;
 --   add(item) -> "added"; describe(item) -> "described"; acknowledge(item) -> "acknowledged";
 --   record(item) -> true | nil, problem; forget(item); abandon(item), neither waits;
 --   pcall(f, ...), which may be yielded through; reconnect(), isCanceled(), now(), sleep(seconds),
 --   progress(settled, total, outcomes), log(outcome, item, problem).
 -- @param options { window = number }
--- @return { done, failed, pending, cancelled: lists of { item, problem }; wasCanceled }.
+-- @return { done, failed, pending, cancelled: lists of { item, problem }; wasCanceled;
+--   stopped: the problem that ended the run early, which is also that of those whom it made pending }.
 function EnhanceRun.run(items, effects, options)
     local run = setmetatable({
         items = items,
@@ -175,8 +192,9 @@ function EnhanceRun.run(items, effects, options)
         table.sort(due, function(one, other) return one.index < other.index end)
         for _, item in ipairs(due) do
             if effects.isCanceled() then break end
-            run:advance(item)
+            if not (run.outcomes.stopped and item.step) then run:advance(item) end
         end
+        if run.outcomes.stopped then run:putOff() end
         effects.progress(run.settled, #items, run.outcomes)
         if run.settled < #items then effects.sleep(TICK_SECONDS) end
     end

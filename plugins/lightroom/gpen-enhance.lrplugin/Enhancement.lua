@@ -1,21 +1,25 @@
 --- One picture through the bridge, waited for: for exports, where the host asks for file after file.
 -- Selections go through EnhanceRun.lua, which keeps several on their way and a journal.
 
+local LrDate = import "LrDate"
 local LrTasks = import "LrTasks"
 
 local Courier = require "Courier"
 local Files = require "Files"
 local Settings = require "Settings"
+local Tasks = require "Tasks"
 local Workspace = require "Workspace"
 
 local Enhancement = {}
 
 local POLL_SECONDS = 0.25
+local RETRY_SECONDS = 0.5
 local PATIENCE_SECONDS = 120
 
 --- What the pictures of one export have in common.
 -- @param output the form of the results as the bridge takes it.
-function Enhancement.run(bridge, settings, output)
+-- @param count how many they are.
+function Enhancement.run(bridge, settings, output, count)
     local endpoint = bridge:endpoint()
     return {
         id = Workspace.newRunId(),
@@ -25,7 +29,7 @@ function Enhancement.run(bridge, settings, output)
         parameters = Settings.parameters(settings),
         output = output,
         name = LOC "$$$/GPEN/Filter/Job=Export from Lightroom",
-        priority = "batch",
+        priority = Courier.priority(count),
     }
 end
 
@@ -39,38 +43,49 @@ function Enhancement.item(run, index, fileName)
     }
 end
 
--- Call until it is not refused for a passing reason any more.
-local function patiently(isCanceled, f)
-    local waited = 0
+-- Do it again until it is not refused for a passing reason any more.
+-- @param begin function() -> the ticket of a try.
+local function patiently(isCanceled, begin)
+    local since = LrDate.currentTime()
     while true do
-        local value, problem = f()
-        if value or not problem.retryable or waited >= PATIENCE_SECONDS then return value, problem end
-        if isCanceled() then return nil, { code = "cancelled" } end
-        LrTasks.sleep(1)
-        waited = waited + 1
+        local value, problem = Tasks.wait(isCanceled, begin())
+        if value or not problem.retryable or LrDate.currentTime() - since >= PATIENCE_SECONDS then
+            return value, problem
+        end
+        LrTasks.sleep(RETRY_SECONDS)
     end
 end
 
 -- An export is not resumed: the host asks for the file anew.
 local function nowhere() return true end
 
---- Enhance the rendered picture of an item.
--- @return the path of the result in the item's work folder, to be moved away; or nil and a problem.
-function Enhancement.one(bridge, run, item, isCanceled)
-    local fine, problem = patiently(isCanceled, function() return Courier.submit(bridge, run, item, nowhere) end)
+local function through(bridge, item, isCanceled, submit)
+    local fine, problem = patiently(isCanceled, submit)
     if not fine then return nil, problem end
     while true do
-        local state, whyNot = patiently(isCanceled, function() return Courier.look(bridge, item) end)
+        local state, whyNot = patiently(isCanceled, function()
+            return Tasks.begin("GPEN Enhance: look", Courier.look, bridge, item)
+        end)
         if not state then return nil, whyNot end
         if state == "done" then break end
-        if isCanceled() then
-            Courier.cancel(bridge, item)
-            return nil, { code = "cancelled" }
-        end
         LrTasks.sleep(POLL_SECONDS)
     end
-    local path, lost = patiently(isCanceled, function() return Courier.fetch(bridge, item) end)
-    if not path then return nil, lost end
+    return patiently(isCanceled, function() return Tasks.begin("GPEN Enhance: fetch", Courier.fetch, bridge, item) end)
+end
+
+--- Enhance the rendered picture of an item.
+-- @return the path of the result in the item's work folder, to be moved away; or nil and a problem: one that is
+--   retryable has lasted for two minutes.
+function Enhancement.one(bridge, run, item, isCanceled)
+    local submission
+    local path, problem = through(bridge, item, isCanceled, function()
+        submission = Tasks.begin("GPEN Enhance: hand over", Courier.submit, bridge, run, item, nowhere)
+        return submission
+    end)
+    if not path then
+        Tasks.begin("GPEN Enhance: clear up", Courier.withdraw, bridge, run, item, submission)
+        return nil, problem
+    end
     Courier.acknowledge(bridge, item)
     return path
 end

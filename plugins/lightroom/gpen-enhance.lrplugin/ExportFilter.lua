@@ -1,6 +1,7 @@
 --- The post-process action: any export of files, enhanced on its way. What the host asked for is what it gets:
 -- a file of that format at that path, or a failure that says why.
 
+local LrProgressScope = import "LrProgressScope"
 local LrView = import "LrView"
 
 local Connection = require "Connection"
@@ -42,14 +43,19 @@ local function asIntermediate(settings, folder)
     settings.LR_export_destinationPathPrefix = folder
 end
 
-local function satisfy(work, source, wanted)
+-- One picture of the export. A trouble that did not pass while one was waited for is not waited for again.
+local function satisfy(work, item, source, wanted)
+    if work.isCanceled() then return nil, { code = "cancelled" } end
+    if work.stopped then return nil, work.stopped end
     local path, problem = Renderer.waitFor(source)
     if not path then return nil, problem end
-    local item = work.item
     item.rendered = path
     item.uuid = source.photo:getRawMetadata("uuid")
     local enhanced, whyNot = Enhancement.one(work.bridge, work.run, item, work.isCanceled)
-    if not enhanced then return nil, whyNot end
+    if not enhanced then
+        if whyNot.retryable then work.stopped = whyNot end
+        return nil, whyNot
+    end
     Files.delete(wanted.destinationPath)
     return Files.place(enhanced, wanted.destinationPath)
 end
@@ -65,15 +71,15 @@ local function postProcess(context, filterContext)
     local export = filterContext.propertyTable
     local output = outputFor(export)
     if not output then return refuseAll(filterContext, { code = "export_format", title = REFUSAL }) end
-    local function never() return false end
-    local bridge, problem = Connection.open(never)
+    local progress = LrProgressScope { title = LOC "$$$/GPEN/Name=GPEN Enhance", functionContext = context }
+    progress:setCaption(LOC "$$$/GPEN/Progress/Bridge=Looking for the bridge")
+    local function isCanceled() return progress:isCanceled() end
+    local bridge, problem = Connection.open(isCanceled)
     if not bridge then return refuseAll(filterContext, problem) end
-    local run = Enhancement.run(bridge, Settings.clamped(export), output)
-    Workspace.setUnderWay(run.id, true)
-    context:addCleanupHandler(function()
-        Workspace.setUnderWay(run.id, false)
-        Files.removeTree(Workspace.runFolder(run.root, run.id))
-    end)
+    local total = #filterContext.renditionsToSatisfy
+    local run = Enhancement.run(bridge, Settings.clamped(export), output, total)
+    Workspace.keepUnderWay(context, run.id)
+    context:addCleanupHandler(function() Files.removeTree(Workspace.runFolder(run.root, run.id)) end)
     local index, item = 0, nil
     local renditions = filterContext:renditions {
         filterSettings = function(wanted, settings)
@@ -84,9 +90,12 @@ local function postProcess(context, filterContext)
             return Files.child(item.work, "rendered.tif")
         end,
     }
+    local work = { bridge = bridge, run = run, isCanceled = isCanceled }
+    -- To the very end, also after a cancel: the host is told of each.
     for source, wanted in renditions do
-        local work = { bridge = bridge, run = run, item = item, isCanceled = never }
-        local fine, whyNot = satisfy(work, source, wanted)
+        progress:setPortionComplete(index - 1, total)
+        progress:setCaption(LOC("$$$/GPEN/Progress/Counts=^1 of ^2", index - 1, total))
+        local fine, whyNot = satisfy(work, item, source, wanted)
         if fine then
             wanted:renditionIsDone(true)
         else

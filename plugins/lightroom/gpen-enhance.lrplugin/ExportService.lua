@@ -10,10 +10,12 @@ local Controls = require "Controls"
 local DialogModel = require "DialogModel"
 local EnhanceCommand = require "EnhanceCommand"
 local Files = require "Files"
+local Log = require "Log"
 local Messages = require "Messages"
 local Naming = require "Naming"
 local Preflight = require "Preflight"
 local Renderer = require "Renderer"
+local Report = require "Report"
 local Settings = require "Settings"
 local Workspace = require "Workspace"
 
@@ -34,7 +36,7 @@ local function settingsOf(properties)
     return settings
 end
 
--- The host's settings of what is rendered for us. Metadata stays as the user chose.
+-- The host's settings of what is rendered for us. Metadata stays as the user chose, also when the run is resumed.
 local function updateExportSettings(export)
     local wanted = Renderer.settings("", settingsOf(export).colorSpace)
     for _, key in ipairs { "LR_format", "LR_export_bitDepth", "LR_export_colorSpace", "LR_tiff_compressionMethod",
@@ -103,9 +105,14 @@ local function photosOf(session)
 end
 
 -- What can be enhanced; the rest leaves the session before its first render.
-local function accept(exportContext, settings, root, folder)
-    local facts = Catalog.describe(photosOf(exportContext.exportSession))
-    local report = EnhanceCommand.examine(facts, settings, root)
+local function accept(context, exportContext, settings, root, folder)
+    local photos = photosOf(exportContext.exportSession)
+    local facts = Catalog.describe(photos, Workspace.claim(context, Catalog.uuids(photos)))
+    local report = EnhanceCommand.examine(facts, settings, root, folder)
+    for _, line in ipairs(Report.space(report)) do
+        Log.warn(line)
+        LrDialogs.showBezel(line)
+    end
     local items, left = Preflight.decide(report, {
         conflict = settings.conflict,
         smartPreviews = false,
@@ -118,28 +125,46 @@ local function accept(exportContext, settings, root, folder)
     return items, left
 end
 
--- The host renders in its own order and into its own folder, which it deletes at the end: each file is taken over
--- into the work folder as soon as it is there. On the export's own task: a rendition is not passed to another one.
-local function fromHost(exportContext)
+-- The host's file of an item, taken over into its work folder.
+local function take(rendition, item)
+    local path, problem = Renderer.waitFor(rendition)
+    if not path then
+        rendition:uploadFailed(Messages.sentence(problem))
+        return nil, problem
+    end
+    if not Files.makeFolder(item.work) then return nil, { code = "disk_full" } end
+    local taken = Files.child(item.work, Naming.legal(Files.leaf(path)))
+    local placed, whyNot = Files.place(path, taken)
+    if not placed then return nil, whyNot end
+    return taken
+end
+
+-- The host renders in its own order, each photo once, and into its own folder, which it deletes at the end: each file
+-- is taken over as soon as it is there. On the export's own task: a rendition is not passed to another one.
+local function fromHost(exportContext, isCanceled, items)
     local step, state, at = exportContext:renditions { stopIfCanceled = false }
-    local function take(item)
+    local byPhoto, tickets = {}, {}
+    for _, item in ipairs(items) do byPhoto[item.uuid] = item end
+    -- Go on to the next file, whosever it is; false when there is none.
+    local function takeNext()
         local rendition
         at, rendition = step(state, at)
-        if not rendition then return nil, { code = "render_skipped" } end
-        local path, problem = Renderer.waitFor(rendition)
-        if not path then
-            rendition:uploadFailed(Messages.sentence(problem))
-            return nil, problem
+        if not rendition then return false end
+        local item = byPhoto[rendition.photo:getRawMetadata("uuid")]
+        if item then
+            local path, problem = take(rendition, item)
+            tickets[item] = { finished = true, rendered = true, path = path, problem = problem }
         end
-        if not Files.makeFolder(item.work) then return nil, { code = "disk_full" } end
-        local taken = Files.child(item.work, Naming.legal(Files.leaf(path)))
-        local placed, whyNot = Files.place(path, taken)
-        if not placed then return nil, whyNot end
-        return taken
+        return true
     end
-    return function(item)
-        local path, problem = take(item)
-        return { finished = true, rendered = true, path = path, problem = problem }
+    return function(item, wrong)
+        if wrong then
+            tickets[item].path, tickets[item].problem = nil, wrong
+            return tickets[item]
+        end
+        while not tickets[item] and not isCanceled() and takeNext() do end
+        tickets[item] = tickets[item] or { finished = true, rendered = true, problem = { code = "render_skipped" } }
+        return tickets[item]
     end
 end
 
@@ -148,14 +173,16 @@ local function process(context, exportContext)
     local folder = exportContext.propertyTable.serviceFolder
     if folder == "" then folder = nil end
     local progress = exportContext:configureProgress { title = LOC "$$$/GPEN/Name=GPEN Enhance" }
-    local bridge, problem = Connection.open(function() return progress:isCanceled() end)
+    local function isCanceled() return progress:isCanceled() end
+    local bridge, problem = Connection.open(isCanceled)
     if not bridge then return EnhanceCommand.refuse(problem) end
-    local accepted, left = accept(exportContext, settings, Workspace.root(bridge:endpoint()), folder)
+    local accepted, left = accept(context, exportContext, settings, Workspace.root(bridge:endpoint()), folder)
     local outcomes = { done = {}, failed = {}, pending = {}, cancelled = {} }
     if #accepted > 0 then
         outcomes, problem = EnhanceCommand.execute {
             context = context, bridge = bridge, settings = settings, accepted = accepted, progress = progress,
-            beginRender = fromHost(exportContext),
+            metadata = Renderer.metadataOf(exportContext.propertyTable),
+            rendersOf = function(_, items) return fromHost(exportContext, isCanceled, items) end,
         }
         if not outcomes then return EnhanceCommand.refuse(problem) end
     end

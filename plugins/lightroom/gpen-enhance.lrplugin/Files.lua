@@ -148,14 +148,20 @@ function Files.write(path, bytes)
 end
 
 --- Bring a finished file to its place, through a name beside it, so that it appears whole.
--- @return true; or nil and a problem, and then nothing lies at `target`.
+-- @return true; or nil and a problem, and then the file lies where it was and `target` is as before.
 function Files.place(source, target)
     local part = target .. ".part"
+    if not Files.isFile(source) then return nil, problem(source) end
     Files.delete(part)
     local moved, why = LrFileUtils.move(source, part)
-    if moved then moved, why = LrFileUtils.move(part, target) end
+    if not moved then
+        if Files.isFile(source) then Files.delete(part) end
+        return nil, problem(why)
+    end
+    moved, why = LrFileUtils.move(part, target)
     if moved then return true end
-    Files.delete(part)
+    -- It may be the only copy by now: where it cannot go back, it stays.
+    LrFileUtils.move(part, source)
     return nil, problem(why)
 end
 
@@ -167,8 +173,11 @@ function Files.wasPlaced(target, bytes)
 end
 
 --- Move a file to the system's trash.
+-- @return true; or nil and a problem, and then it lies where it was: a volume may have no trash, a program the file.
 function Files.trash(path)
-    return LrFileUtils.moveToTrash(path)
+    local _, why = LrFileUtils.moveToTrash(path)
+    if not Files.exists(path) then return true end
+    return nil, { code = "trash_failed", detail = tostring(why or path), retryable = true }
 end
 
 --- Whether files can be made in a folder.

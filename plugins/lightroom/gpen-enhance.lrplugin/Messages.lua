@@ -40,6 +40,7 @@ local SENTENCES = {
     source_missing = LOC "$$$/GPEN/Error/SourceMissing=The bridge does not find the rendered file.",
     source_gone = LOC "$$$/GPEN/Error/SourceGone=The original is no longer in the catalog.",
     store_unavailable = LOC "$$$/GPEN/Error/Store=The bridge cannot write to its store. Is its disk full?",
+    trash_failed = LOC "$$$/GPEN/Error/Trash=The earlier result could not be moved to the trash. Move it away yourself.",
     timed_out = LOC "$$$/GPEN/Error/TimedOut=The bridge took too long to answer.",
     unauthorized = LOC "$$$/GPEN/Error/Unauthorized=The bridge does not know this computer. Pair it again.",
 }
@@ -49,6 +50,7 @@ local REASONS = {
     offline = LOC "$$$/GPEN/Reason/Offline=The original is offline",
     smart_preview = LOC "$$$/GPEN/Reason/SmartPreview=Only a smart preview is at hand",
     result = LOC "$$$/GPEN/Reason/Result=Is itself a result of GPEN Enhance",
+    under_way = LOC "$$$/GPEN/Reason/UnderWay=Is being enhanced already",
     done = LOC "$$$/GPEN/Reason/Done=Was already enhanced like this",
     read_only = LOC "$$$/GPEN/Reason/ReadOnly=The folder is read-only",
 }

@@ -21,8 +21,12 @@ local function keep(properties)
     Prefs.keepConnection { remoteUrl = properties.remoteUrl, startCommand = properties.startCommand }
 end
 
+local pairing
+
+-- The code counts once: a click while it is on its way does nothing.
 local function pair(properties)
-    Tasks.begin("GPEN Enhance: pair", function()
+    if pairing and not pairing.finished then return end
+    pairing = Tasks.begin("GPEN Enhance: pair", function()
         local fine, problem = Connection.pair(properties.pairUrl, properties.pairCode)
         if not fine then return LrDialogs.message(Messages.sentence(problem), problem.hint, "critical") end
         properties.remoteUrl = Prefs.connection().remoteUrl

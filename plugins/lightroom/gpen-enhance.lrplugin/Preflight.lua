@@ -2,8 +2,8 @@
 -- Knows no host and no words: facts in, a report out. Pure; never yields.
 --
 -- A photo's facts, as Catalog.lua tells them: uuid, photo, fileName, stem, folder, isVideo, isVirtualCopy,
--- isAvailable, hasSmartPreview, isResult, megapixels, edits, earlier (results of the same photo, each with
--- uuid, path, edits, fingerprint).
+-- isAvailable, hasSmartPreview, isResult, isUnderWay (another command works on it), megapixels, edits, earlier
+-- (results of the same photo, each with uuid, path, edits, fingerprint).
 
 local Preflight = {}
 
@@ -24,6 +24,7 @@ end
 local function reasonToLeaveOut(fact)
     if fact.isVideo then return "video" end
     if fact.isResult then return "result" end
+    if fact.isUnderWay then return "under_way" end
     if not fact.isAvailable and not fact.hasSmartPreview then return "offline" end
     return nil
 end
@@ -41,9 +42,11 @@ end
 --- Sort the photos of a selection.
 -- @param facts list of photos' facts.
 -- @param options { fingerprint =, format =, isWritable = function(folder), freeBytes = function(folder),
---   workFolder =, isTaken = function(fact) -> whether the wanted name exists already }
+--   workFolder =, resultFolder = where all results go, or nil: beside their originals,
+--   isTaken = function(fact) -> whether the wanted name exists already }
 -- @return report: candidates (each { fact, smartPreview?, done?, readOnly?, clash? }), left (each { fact,
---   reason }), counts, short (folders with too little space: { folder, needs, free } in bytes).
+--   reason }), counts, short (volumes with too little space, by one of their folders: { folder, needs, free } in
+--   bytes).
 function Preflight.examine(facts, options)
     local report = { candidates = {}, left = {}, short = {}, counts = {} }
     local writable = {}
@@ -76,27 +79,38 @@ function Preflight.examine(facts, options)
     return report
 end
 
---- Add to the report where space is short.
+--- Add to the report where space is short. The host does not tell volumes apart: folders with exactly as much free
+-- space are taken to lie on the same one.
 function Preflight.measure(report, options)
-    local byFolder = {}
+    local byFolder, folders = {}, {}
     for _, candidate in ipairs(report.candidates) do
-        local list = byFolder[candidate.fact.folder] or {}
-        byFolder[candidate.fact.folder] = list
-        table.insert(list, candidate)
-    end
-    local function check(folder, megabytes)
-        local free = options.freeBytes(folder)
-        if free and free < megabytes * 1e6 then
-            table.insert(report.short, { folder = folder, needs = megabytes * 1e6, free = free })
+        local folder = options.resultFolder or candidate.fact.folder
+        if not byFolder[folder] then
+            byFolder[folder] = {}
+            table.insert(folders, folder)
         end
+        table.insert(byFolder[folder], candidate)
     end
-    for folder, list in pairs(byFolder) do
-        check(folder, (megabytesOf(list, RESULT_BYTES[options.format])))
+    table.sort(folders)
+    local volumes, found = {}, {}
+    local function need(folder, megabytes)
+        local free = options.freeBytes(folder)
+        if not free then return end
+        if not volumes[free] then
+            volumes[free] = { folder = folder, needs = 0, free = free }
+            table.insert(found, volumes[free])
+        end
+        volumes[free].needs = volumes[free].needs + megabytes * 1e6
+    end
+    for _, folder in ipairs(folders) do
+        need(folder, (megabytesOf(byFolder[folder], RESULT_BYTES[options.format])))
     end
     local _, largest = megabytesOf(report.candidates, RENDERED_BYTES)
     -- Rendered files and results meet in the work folder, each twice at the most.
-    check(options.workFolder, largest * RENDERED_BYTES * ON_THEIR_WAY * 2)
-    table.sort(report.short, function(one, other) return one.folder < other.folder end)
+    need(options.workFolder, largest * RENDERED_BYTES * ON_THEIR_WAY * 2)
+    for _, volume in ipairs(found) do
+        if volume.free < volume.needs then table.insert(report.short, volume) end
+    end
 end
 
 --- Whether there is anything to tell or to ask before the start.

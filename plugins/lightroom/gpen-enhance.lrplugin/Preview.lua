@@ -14,6 +14,7 @@ local Protocol = require "Protocol"
 local Renderer = require "Renderer"
 local Settings = require "Settings"
 local Tasks = require "Tasks"
+local Workspace = require "Workspace"
 
 local Preview = {}
 Preview.__index = Preview
@@ -27,11 +28,14 @@ local NOTHING = { strength = 0, denoise = 0, sharpen = 0 }
 Preview.KEYS = { "strength", "denoise", "sharpen", "mode", "checkpoint" }
 
 --- Begin to show previews.
--- @param options { photo =, bridge = function() -> bridge or nil, problem, properties =, settings = function() }
+-- @param options { context = the dialog's, photo =, bridge = function() -> bridge or nil, problem, properties =,
+--   settings = function() }
 function Preview.begin(options)
+    local id = Workspace.newRunId()
+    Workspace.keepUnderWay(options.context, id)
     local preview = setmetatable({
         options = options,
-        folder = Files.temp("gpen-enhance", "preview-" .. tostring(os.time())),
+        folder = Workspace.previewFolder(id),
         wanted = 1,
         shown = 0,
         pictures = 0,

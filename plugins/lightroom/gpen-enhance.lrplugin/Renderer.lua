@@ -14,10 +14,24 @@ local SETTLE_SECONDS = 0.25
 local SETTLE_LOOKS = 3
 local SETTLE_PATIENCE = 40
 
+-- What an export's user may decide of the metadata in the file.
+local METADATA = {
+    "LR_embeddedMetadataOption", "LR_minimizeEmbeddedMetadata", "LR_metadata_keywordOptions",
+    "LR_removeLocationMetadata", "LR_removeFaceMetadata",
+}
+
+--- What the settings of an export say of metadata: plain data, for `settings`.
+function Renderer.metadataOf(export)
+    local metadata = {}
+    for _, key in ipairs(METADATA) do metadata[key] = export[key] end
+    return metadata
+end
+
 --- The export settings of a 16-bit intermediate. A whitelist: nothing of the user's last export comes in.
 -- @param colorSpace the host's name of the colour space.
-function Renderer.settings(folder, colorSpace)
-    return {
+-- @param metadata as `metadataOf` gives it, or nil: all of it is kept.
+function Renderer.settings(folder, colorSpace, metadata)
+    local settings = {
         LR_format = "TIFF",
         LR_export_bitDepth = 16,
         LR_export_colorSpace = colorSpace,
@@ -39,6 +53,8 @@ function Renderer.settings(folder, colorSpace)
         LR_collisionHandling = "rename",
         LR_renamingTokensOn = false,
     }
+    for key, value in pairs(metadata or {}) do settings[key] = value end
+    return settings
 end
 
 --- The same for a look: 8 bit, and no side longer than `longest` pixels.

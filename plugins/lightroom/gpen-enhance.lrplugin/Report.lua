@@ -21,6 +21,16 @@ local function shortened(lines)
     return short
 end
 
+--- Where space is short, a line each.
+function Report.space(report)
+    local lines = {}
+    for _, short in ipairs(report.short) do
+        add(lines, LOC("$$$/GPEN/Preflight/Space=Space is short: about ^1 GB needed, ^2 GB free in ^3",
+            gigabytes(short.needs), gigabytes(short.free), short.folder))
+    end
+    return lines
+end
+
 --- What the pre-flight found, a line each. No line about nothing.
 function Report.preflight(report)
     local lines, counts = {}, report.counts
@@ -29,30 +39,31 @@ function Report.preflight(report)
     end
     line("video", "$$$/GPEN/Preflight/Video=^1 videos are left out.")
     line("result", "$$$/GPEN/Preflight/Result=^1 are results of GPEN Enhance themselves and are left out.")
+    line("under_way", "$$$/GPEN/Preflight/UnderWay=^1 are being enhanced already and are left out.")
     line("offline", "$$$/GPEN/Preflight/Offline=^1 originals are offline and are left out.")
     line("smart_preview", "$$$/GPEN/Preflight/SmartPreview=^1 originals are offline, but have a smart preview (2560 pixels).")
     line("virtual_copy", "$$$/GPEN/Preflight/VirtualCopy=^1 are virtual copies: each is enhanced with its own edits.")
     line("done", "$$$/GPEN/Preflight/Done=^1 were enhanced with the same edits and parameters before.")
     line("clash", "$$$/GPEN/Preflight/Clash=^1 results get a number, because their names are taken.")
     line("read_only", "$$$/GPEN/Preflight/ReadOnly=^1 lie in folders that cannot be written to.")
-    for _, short in ipairs(report.short) do
-        add(lines, LOC("$$$/GPEN/Preflight/Space=Space is short: about ^1 GB needed, ^2 GB free in ^3",
-            gigabytes(short.needs), gigabytes(short.free), short.folder))
-    end
+    for _, text in ipairs(Report.space(report)) do add(lines, text) end
     return shortened(lines)
 end
 
 --- One line about a run that has ended.
 function Report.headline(outcomes, left)
     local done, failed = #outcomes.done, #outcomes.failed
-    local text
+    local text = ""
+    if outcomes.stopped then
+        text = LOC("$$$/GPEN/Summary/Stopped=The run was stopped: ^1", Messages.sentence(outcomes.stopped)) .. " "
+    end
     if outcomes.wasCanceled then
-        text = LOC("$$$/GPEN/Summary/Cancelled=Cancelled: ^1 of ^2 photos were finished.", done,
+        text = text .. LOC("$$$/GPEN/Summary/Cancelled=Cancelled: ^1 of ^2 photos were finished.", done,
             done + failed + #outcomes.pending + #outcomes.cancelled)
     elseif done == 1 then
-        text = LOC "$$$/GPEN/Summary/One=One photo enhanced."
+        text = text .. LOC "$$$/GPEN/Summary/One=One photo enhanced."
     else
-        text = LOC("$$$/GPEN/Summary/Done=^1 photos enhanced.", done)
+        text = text .. LOC("$$$/GPEN/Summary/Done=^1 photos enhanced.", done)
     end
     if failed > 0 then text = text .. " " .. LOC("$$$/GPEN/Summary/Failed=^1 failed.", failed) end
     if #outcomes.pending > 0 then
@@ -72,7 +83,10 @@ function Report.details(outcomes, left)
         add(lines, LOC "$$$/GPEN/Summary/Resume=Finish them later with Finish Interrupted GPEN Runs.")
     end
     for _, entry in ipairs(outcomes.pending) do
-        add(lines, entry.item.fileName .. ": " .. Messages.full(entry.problem))
+        -- What stopped the run is said once, in the headline.
+        if entry.problem ~= outcomes.stopped then
+            add(lines, entry.item.fileName .. ": " .. Messages.full(entry.problem))
+        end
     end
     for _, one in ipairs(left) do
         add(lines, one.fact.fileName .. ": " .. Messages.reason(one.reason))

@@ -2,6 +2,7 @@
 
 local LrDialogs = import "LrDialogs"
 local LrFunctionContext = import "LrFunctionContext"
+local LrProgressScope = import "LrProgressScope"
 
 local Catalog = require "Catalog"
 local Connection = require "Connection"
@@ -14,16 +15,18 @@ local Workspace = require "Workspace"
 
 local ResumeCommand = {}
 
-local function never() return false end
-
--- Runs of the open catalogue; what lies in work folders that no run remembers goes.
-local function interrupted(journal)
+-- Runs of the open catalogue, which are the caller's until the context ends; what lies in work folders that no run
+-- remembers goes.
+local function interrupted(context, journal)
     local all, mine, remembered, roots = journal:interrupted(Workspace.underWay()), {}, {}, {}
     local path = Catalog.path()
     for _, found in ipairs(all) do
         remembered[found.run.id] = true
         found.run.settings = Settings.clamped(found.run.settings)
-        if found.run.catalog == path then table.insert(mine, found) end
+        if found.run.catalog == path then
+            table.insert(mine, found)
+            Workspace.keepUnderWay(context, found.run.id)
+        end
     end
     local announced = Connection.announced()
     if announced and announced.exchange then roots[announced.exchange] = true end
@@ -47,11 +50,29 @@ local function merge(outcomes, more)
     for _, name in ipairs { "done", "failed", "pending", "cancelled" } do
         for _, entry in ipairs(more[name]) do table.insert(outcomes[name], entry) end
     end
-    outcomes.wasCanceled = outcomes.wasCanceled or more.wasCanceled
+    outcomes.wasCanceled = more.wasCanceled
+    outcomes.stopped = more.stopped
+end
+
+local function uuidsOf(runs)
+    local uuids = {}
+    for _, found in ipairs(runs) do
+        for _, item in ipairs(found.items) do table.insert(uuids, item.uuid) end
+    end
+    return uuids
+end
+
+local function open(context)
+    local progress = LrProgressScope { title = LOC "$$$/GPEN/Name=GPEN Enhance", functionContext = context }
+    progress:setCaption(LOC "$$$/GPEN/Progress/Bridge=Looking for the bridge")
+    local bridge, problem = Connection.open(function() return progress:isCanceled() end)
+    progress:done()
+    return bridge, problem
 end
 
 local function finish(context, journal, runs)
-    local bridge, problem = Connection.open(never)
+    Workspace.claim(context, uuidsOf(runs))
+    local bridge, problem = open(context)
     if not bridge then return EnhanceCommand.refuse(problem) end
     local outcomes = { done = {}, failed = {}, pending = {}, cancelled = {} }
     for _, found in ipairs(runs) do
@@ -61,16 +82,18 @@ local function finish(context, journal, runs)
         }
         if not more then return EnhanceCommand.refuse(whyNot) end
         merge(outcomes, more)
+        -- The other runs wait like what is left of this one.
+        if outcomes.stopped or outcomes.wasCanceled then break end
     end
     EnhanceCommand.summarise(outcomes, {})
 end
 
 -- Give a photo up: a result that is not in the catalog goes, and the bridge need not go on.
-local function giveUp(bridge, item)
+local function giveUp(bridge, run, item)
     if item.path and not item.replaces and not Catalog.has(item.path) then Files.delete(item.path) end
-    if bridge and item.job then
-        local fine, problem = Courier.cancel(bridge, item)
-        if not fine then Log.info("not cancelled:", problem.code) end
+    if bridge and (item.job or item.step == "rendered") then
+        local fine, problem = Courier.withdraw(bridge, run, item)
+        if not fine then Log.info("not withdrawn:", problem.code) end
     end
 end
 
@@ -78,7 +101,7 @@ local function discard(journal, runs)
     local bridge = Connection.bridge()
     if not bridge:health() then bridge = nil end
     for _, found in ipairs(runs) do
-        for _, item in ipairs(found.items) do giveUp(bridge, item) end
+        for _, item in ipairs(found.items) do giveUp(bridge, found.run, item) end
         Files.removeTree(Workspace.runFolder(found.run.root, found.run.id))
         journal:drop(found.run)
     end
@@ -101,7 +124,7 @@ end
 --- At the start of the program: ask only if there is something to finish.
 function ResumeCommand.atStart(context)
     local journal = Workspace.journal()
-    local runs = interrupted(journal)
+    local runs = interrupted(context, journal)
     if #runs > 0 then offer(context, journal, runs) end
 end
 
@@ -110,9 +133,12 @@ function ResumeCommand.start()
     LrFunctionContext.postAsyncTaskWithContext("GPEN Enhance: finish", function(context)
         LrDialogs.attachErrorDialogToFunctionContext(context)
         local journal = Workspace.journal()
-        local runs = interrupted(journal)
+        local goesOn = next(Workspace.underWay()) ~= nil
+        local runs = interrupted(context, journal)
         if #runs == 0 then
-            return LrDialogs.message(LOC "$$$/GPEN/Resume/None=No GPEN run was interrupted.", nil, "info")
+            local sentence = goesOn and LOC "$$$/GPEN/Resume/UnderWay=A GPEN run is under way; no other was interrupted."
+                or LOC "$$$/GPEN/Resume/None=No GPEN run was interrupted."
+            return LrDialogs.message(sentence, nil, "info")
         end
         offer(context, journal, runs)
     end)

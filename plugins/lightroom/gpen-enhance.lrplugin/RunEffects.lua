@@ -61,7 +61,10 @@ end
 
 -- Put the fetched file where the result belongs; an earlier one that it replaces goes to the trash.
 local function placeResult(item, fetched)
-    if item.replaces and item.path == item.replaces.path and Files.isFile(item.path) then Files.trash(item.path) end
+    if item.replaces and item.path == item.replaces.path and Files.isFile(item.path) then
+        local gone, stays = Files.trash(item.path)
+        if not gone then return nil, stays end
+    end
     if not Files.isFile(item.path) and not Files.makeFolder(item.folder) then
         return nil, { code = "disk_full", detail = item.folder, retryable = true }
     end
@@ -70,11 +73,12 @@ end
 
 --- The effects of one run.
 -- @param host { run = the journal's record, journal =, bridge =, progress = LrProgressScope,
---   beginRender = function(item) -> ticket, or nil when nothing is to be rendered }
+--   beginRender = function(item, wrong) -> ticket, or nil when nothing is to be rendered; `wrong`: as in
+--   EnhanceRun.lua }
 function RunEffects.new(host)
     local run, journal, bridge = host.run, host.journal, host.bridge
     local settings = run.settings
-    local tickets = {}
+    local tickets, submissions = {}, {}
     local lastStart = -RESTART_SECONDS
     local effects = {}
 
@@ -89,7 +93,7 @@ function RunEffects.new(host)
 
     local function keepJob() return journal:keepJob(run) end
 
-    function effects.render(item) tickets[item] = host.beginRender(item) end
+    function effects.render(item, wrong) tickets[item] = host.beginRender(item, wrong) end
 
     function effects.rendered(item)
         local ticket = tickets[item]
@@ -102,7 +106,9 @@ function RunEffects.new(host)
     end
 
     function effects.submit(item)
-        local fine, problem = await(Courier.submit, bridge, run, item, keepJob)
+        local submission = Tasks.begin("GPEN Enhance: hand over", Courier.submit, bridge, run, item, keepJob)
+        submissions[item] = submission
+        local fine, problem = Tasks.wait(effects.isCanceled, submission)
         if not fine then return nil, problem end
         return "submitted"
     end
@@ -185,13 +191,9 @@ function RunEffects.new(host)
             Files.removeTree(item.work)
             Files.removeIfEmpty(Files.parent(item.work))
         end
-        if item.job then
+        if item.job or submissions[item] then
             Tasks.begin("GPEN Enhance: clear up", function()
-                if item.step == "described" then
-                    Courier.acknowledge(bridge, item)
-                else
-                    Courier.cancel(bridge, item)
-                end
+                Courier.withdraw(bridge, run, item, submissions[item])
                 journal:forget(run, item)
                 journal:finish(run)
             end)

@@ -96,6 +96,7 @@ function SettingsDialog.choose(photos, context)
     local model = DialogModel.attach(properties, Prefs.settings())
     properties.previewState = ""
     local preview = Preview.begin {
+        context = context,
         photo = photos[1],
         bridge = function() return Connection.open(function() return model.isClosed or false end) end,
         properties = properties,

@@ -24,10 +24,9 @@ function Tasks.begin(name, f, ...)
     return ticket
 end
 
---- Call a function and wait for it, unless `isCanceled` says so first; then it goes on unwatched.
--- @return what it returns; or nil and a problem.
-function Tasks.await(isCanceled, f, ...)
-    local ticket = Tasks.begin("GPEN Enhance: waiting", f, ...)
+--- Wait for what was begun, unless `isCanceled` says so first; then it goes on unwatched.
+-- @return what its function returns; or nil and a problem.
+function Tasks.wait(isCanceled, ticket)
     local seconds = LEAST_SECONDS
     LrTasks.yield()
     while not ticket.finished do
@@ -37,6 +36,11 @@ function Tasks.await(isCanceled, f, ...)
     end
     if ticket.failure then return nil, { code = "internal", detail = tostring(ticket.failure) } end
     return unpack(ticket.results, 1, 3)
+end
+
+--- Call a function and wait for it: `begin` and `wait` in one.
+function Tasks.await(isCanceled, f, ...)
+    return Tasks.wait(isCanceled, Tasks.begin("GPEN Enhance: waiting", f, ...))
 end
 
 return Tasks

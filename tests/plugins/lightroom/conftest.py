@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import threading
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,21 @@ class RunningBridge:
     def restart(self) -> None:
         self.stop()
         self._begin()
+
+    def states(self) -> list[str]:
+        """How the photos stand that it was given: their states, or that they need not be kept."""
+
+        connection = HTTPConnection(self.url.removeprefix("http://"), timeout=10)
+
+        def get(path: str) -> Any:
+            connection.request("GET", path, headers={"Authorization": f"Bearer {self.announcement.token}"})
+            return json.load(connection.getresponse())
+
+        items = [
+            item for job in get("/v1/jobs")["jobs"] for item in get(f"/v1/jobs/{job['job']}/items")["items"]
+        ]
+        connection.close()
+        return ["acknowledged" if item.get("acked_at") else item["state"] for item in items]
 
     def pairing_code(self) -> str:
         """A new code, as the owner reads it."""

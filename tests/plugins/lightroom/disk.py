@@ -20,6 +20,7 @@ class Disk:
     Attributes:
         read_only: folders in which nothing can be made.
         free: bytes by folder; whatever is not named has plenty.
+        untrashable: files that cannot go to the trash: no trash on their volume, or open in a program.
         full: nothing more can be written anywhere.
     """
 
@@ -30,6 +31,7 @@ class Disk:
         self.separator = "\\" if windows else "/"
         self.read_only: set[Path] = set()
         self.free: dict[Path, int] = {}
+        self.untrashable: set[str] = set()
         self.full = False
         self.open_handles: dict[int, str] = {}
         self.trashed: list[str] = []
@@ -149,6 +151,8 @@ class Disk:
     def trash(self, path: str) -> tuple[bool, str | None]:
         if not self.real(path).is_file():
             return False, "No such file or directory"
+        if path in self.untrashable:
+            return False, "The file is in use"
         self.trashed.append(path)
         self.real(path).unlink()
         return True, None

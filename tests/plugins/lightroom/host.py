@@ -35,7 +35,9 @@ class Host:
     Attributes:
         people: who answers the next modal dialogs, in order.
         answers: (pattern, verb) of the next confirm dialogs; one that matches none fails the test.
-        plans: what happens to the render of a photo: (lag in seconds, "ok", "late", "skip" or a failure).
+        plans: what happens to the render of a photo: (lag in seconds, "ok", "late", "empty", "skip" or a
+            failure).
+        renders_backwards: an export service is given the last photo first.
         stepped: the clock does not mind how busy the machine is; for what is said in seconds.
         cancel_when: called with the progress so far; true cancels.
     """
@@ -48,6 +50,7 @@ class Host:
         self.plans: dict[str, tuple[float, str]] = {}
         self.default_plan: tuple[float, str] = (0.05, "ok")
         self.render_size = (96, 64)
+        self.renders_backwards = False
         self.cancel_when: Callable[[Host], bool] = lambda _: False
         self.execute: Callable[[str], int] = lambda _: 127 * 256
         self.opened_panel: list[str] | None = None
@@ -62,6 +65,7 @@ class Host:
         self.revealed: list[str] = []
         self.rendition_failures: list[tuple[str, str]] = []
         self.renders: Counter[str] = Counter()
+        self.render_settings: dict[str, dict[str, Any]] = {}
         self.kill_at: tuple[str, int] | None = None
         self.cancel_at: tuple[str, int] | None = None
         self.gate_is_blocked: Callable[[], bool] = lambda: False

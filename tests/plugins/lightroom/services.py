@@ -127,6 +127,7 @@ class Services:
             "select": self._select,
             # renders
             "render_plan": lambda uuid: self._host.plans.get(uuid, self._host.default_plan),
+            "renders_backwards": lambda: self._host.renders_backwards,
             "destination": self._destination,
             "render": self._render,
             "render_rest": self._render_rest,
@@ -315,7 +316,7 @@ class Services:
         name = disk.path("removeExtension", leaf) + "." + extension
         return disk.unique_name(disk.path("child", folder, name))
 
-    def _render(self, uuid: str, settings: dict[str, Any], path: str, late: bool) -> Any:
+    def _render(self, uuid: str, settings: dict[str, Any], path: str, outcome: str) -> Any:
         photo, disk = self._host.world.catalog.photos[uuid], self._host.world.disk
         if photo.offline and not photo.smart_preview:
             return None, "dng_error_file_not_found"
@@ -323,9 +324,11 @@ class Services:
         if problem:
             return None, problem
         self._host.renders[uuid] += 1
+        self._host.render_settings[uuid] = settings
         data = rendered(uuid, photo.develop, settings, self._host.render_size)
-        disk.real(path).write_bytes(data[: len(data) // 2] if late else data)
-        if late:
+        written = {"ok": len(data), "late": len(data) // 2, "empty": 0}[outcome]
+        disk.real(path).write_bytes(data[:written])
+        if outcome == "late":
             self._late[path] = data
         return path
 

@@ -57,6 +57,27 @@ def test_the_preview_follows_the_sliders_when_they_rest(
     assert world.leftovers() == []
 
 
+def test_clear_takes_old_previews_and_leaves_the_one_in_use(
+    world: World, portrait: Host, bridge: RunningBridge
+) -> None:
+    old = world.root / "temp" / "gpen-enhance" / "preview-1764000000"
+    old.mkdir(parents=True)
+    (old / "a.tif").write_bytes(b"left by a crash")
+
+    def person(dialog: Dialog) -> Generator[float, None, str]:
+        yield from until_new(dialog, 1, None)
+        diagnosis = portrait.require("Diagnosis")
+        assert diagnosis[b"cacheLine"]() == b"Temporary folders: 2"
+        diagnosis[b"clearCache"]()
+        assert diagnosis[b"cacheLine"]() == b"Temporary folders: 1"
+        assert all(Path(path).exists() for path in dialog.pictures())
+        return "cancel"
+
+    portrait.people = [person]
+    portrait.menu("EnhanceMenuItem")
+    assert not old.exists()
+
+
 def test_what_is_chosen_is_done_and_kept(world: World, portrait: Host, bridge: RunningBridge) -> None:
     def person(dialog: Dialog) -> Generator[float, None, str]:
         yield 0.1

@@ -142,6 +142,55 @@ def test_one_failed_rendition_leaves_the_others_alone(
     assert world.leftovers() == []
 
 
+@pytest.mark.parametrize("when", ["while the bridge works", "while it is handed over", "before"])
+def test_the_action_may_be_cancelled(world: World, bridge: RunningBridge, when: str) -> None:
+    host = Host(world, stepped=True)
+    photos = [world.add("a.nef"), world.add("b.nef")]
+    asked = {"while the bridge works": "GET .*/items/0$", "while it is handed over": "POST /v1/jobs$"}
+    bridge.fakes.engine.gate.clear()
+
+    def cancel(running: Host) -> bool:
+        return running.wire.counts(asked.get(when, "GET /v1/health")) > 0
+
+    host.cancel_when = cancel
+    told = host.export_filter(photos, export(world))
+    assert host.canceled_at is not None
+    assert not host.failures, "\n".join(host.failures)
+    assert set(told.values()) == {False}
+    assert {words for _, words in host.rendition_failures} == {"Cancelled."}
+    assert host.renders.total() == (0 if when == "before" else 1)
+    assert world.leftovers() == []
+    # Nobody works on for nobody; the file may have gone before the bridge looked at it.
+    assert set(bridge.states()) <= {"cancelled", "failed"}
+    host.quit()
+
+
+@pytest.mark.parametrize(("count", "priority"), [(3, "interactive"), (4, "batch")])
+def test_an_export_of_few_photos_goes_before_every_batch(
+    world: World, host: Host, bridge: RunningBridge, count: int, priority: str
+) -> None:
+    told = host.export_filter([world.add(f"{number}.nef") for number in range(count)], export(world))
+    assert set(told.values()) == {True}
+    (job,) = [one for one in host.wire.exchanges if (one.method, one.path) == ("POST", "/v1/jobs")]
+    assert json.loads(job.body)["priority"] == priority
+    assert host.portions[-1] == (count - 1, count)
+
+
+@pytest.mark.parametrize("how", ["refused", "hangs"])
+def test_the_action_waits_once_for_a_bridge_that_stays_away(
+    world: World, bridge: RunningBridge, how: str
+) -> None:
+    host = Host(world, speed=200)
+    photos = [world.add(f"{number}.nef") for number in range(3)]
+    host.wire.faults = [Fault("POST /v1/jobs", how)]
+    begun = host.now()
+    told = host.export_filter(photos, export(world))
+    assert set(told.values()) == {False}
+    assert host.now() - begun < 200
+    assert host.renders.total() == 1
+    assert not host.failures, "\n".join(host.failures)
+
+
 def test_the_actions_dialog(world: World, host: Host, bridge: RunningBridge) -> None:
     provider = host.script("ExportFilter")
     keys = {field["key"] for field in host.from_lua(provider[b"exportPresetFields"])}
@@ -201,6 +250,88 @@ def test_a_failed_render_of_the_service(world: World, host: Host, bridge: Runnin
     host.answers = [("One photo enhanced. 1 failed", "cancel")]
     host.export_service(photos, {**service_defaults(host), "LR_format": "TIFF"})
     assert host.rendition_failures == [(photos[0].uuid, "Lightroom could not render the photo.")]
+    assert world.leftovers() == []
+
+
+def own_pixels(world: World) -> bool:
+    """Every result holds the pixels of the photo that it is named after, linked to and stacked on."""
+    for result in world.results():
+        source = world.catalog.photos[result.properties["sourceUuid"]]
+        assert Path(result.path).stem == f"{Path(source.path).stem}-GPEN"
+        np.testing.assert_array_equal(
+            tifffile.imread(result.path), pixels_of(source.uuid, source.develop, 96, 64)
+        )
+    return True
+
+
+@pytest.mark.parametrize("where", ["render", "bridge"])
+def test_the_service_puts_no_picture_under_anothers_name(
+    world: World, host: Host, bridge: RunningBridge, where: str
+) -> None:
+    """What the host rendered badly it does not render again: the next one is the next photo's."""
+    photos = [world.add("a.nef"), world.add("b.nef"), world.add("c.nef")]
+    settings = {**service_defaults(host), **NOTHING, "LR_format": "TIFF"}
+    if where == "render":
+        host.plans[photos[0].uuid] = (0.1, "empty")
+        words = "a.nef: Lightroom rendered no complete file."
+    else:
+        problem = {"code": "image_truncated", "title": "x", "detail": "", "hint": "", "retryable": False}
+        item = {"item": 0, "state": "failed", "error": problem}
+        host.wire.faults = [Fault("GET .*/items/0$", (200, json.dumps(item).encode()))]
+        words = "a.nef: The rendered file ends before the picture does."
+    host.answers = [("2 photos enhanced. 1 failed", "cancel")]
+    host.export_service(photos, settings)
+    assert words in host.confirmations[0].info
+    assert {Path(result.path).name for result in world.results()} == {"b-GPEN.tif", "c-GPEN.tif"}
+    assert own_pixels(world)
+    assert world.leftovers() == []
+
+
+def test_the_service_takes_the_hosts_order_as_it_comes(
+    world: World, host: Host, bridge: RunningBridge
+) -> None:
+    host.renders_backwards = True
+    photos = [world.add("a.nef"), world.add("film.mov", video=True), world.add("b.nef"), world.add("c.nef")]
+    host.answers = [("3 photos enhanced. 1 were left out", "cancel")]
+    host.export_service(photos, {**service_defaults(host), **NOTHING, "LR_format": "TIFF"})
+    assert len(world.results()) == 3
+    assert own_pixels(world)
+    assert world.leftovers() == []
+
+
+def test_the_service_tells_that_space_is_short(world: World, host: Host, bridge: RunningBridge) -> None:
+    target = world.root / "delivery"
+    world.disk.free[target] = 10_000
+    settings = {**service_defaults(host), "serviceFolder": str(target), "LR_format": "TIFF"}
+    host.answers = [("2 photos enhanced", "cancel")]
+    host.export_service([world.add("a.nef"), world.add("b.nef")], settings)
+    (told,) = host.messages
+    assert told.style == "bezel"
+    assert told.text.startswith("Space is short")
+    assert told.text.endswith(str(target))
+
+
+METADATA = {
+    "LR_embeddedMetadataOption": "copyrightOnly",
+    "LR_minimizeEmbeddedMetadata": True,
+    "LR_metadata_keywordOptions": "flat",
+    "LR_removeLocationMetadata": True,
+    "LR_removeFaceMetadata": True,
+}
+
+
+def test_a_resumed_export_keeps_to_the_metadata_that_was_chosen(world: World, bridge: RunningBridge) -> None:
+    photos = [world.add("a.nef"), world.add("b.nef")]
+    host = Host(world)
+    host.kill_at = ("LrExportRendition.waitForRender", 2)
+    host.export_service(photos, {**service_defaults(host), "LR_format": "TIFF", **METADATA})
+    assert list(host.render_settings) == [photos[0].uuid]
+    assert METADATA.items() <= host.render_settings[photos[0].uuid].items()
+    later = Host(world)
+    later.answers = [("2 photos of an interrupted", "ok"), ("2 photos enhanced", "cancel")]
+    later.menu("ResumeMenuItem")
+    assert not later.failures, "\n".join(later.failures)
+    assert METADATA.items() <= later.render_settings[photos[1].uuid].items()
     assert world.leftovers() == []
 
 
@@ -337,6 +468,19 @@ def test_a_remote_bridge_by_pairing_and_upload(world: World, bridge: RunningBrid
     panel = Panel(Host(world))
     panel.press("Use This Computer")
     assert panel.properties[b"remoteUrl"] == b""
+
+
+def test_a_second_click_on_pair_sends_no_second_code(world: World, host: Host, bridge: RunningBridge) -> None:
+    panel = Panel(host)
+    panel.dialog.set("pairUrl", bridge.url)
+    panel.dialog.set("pairCode", "WRONG-CODE")
+    panel.press("Pair")
+    panel.dialog.set("pairCode", bridge.pairing_code())
+    panel.dialog.press("Pair")
+    panel.press("Pair")
+    assert host.wire.counts("POST /v1/pair$") == 2  # one a try
+    assert [message.text for message in host.messages] == ["The pairing code is wrong or has expired."]
+    panel.close()
 
 
 def pair(host: Host, url: str, code: str) -> None:

@@ -6,13 +6,14 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.plugins.lightroom.conftest import RunningBridge
-from tests.plugins.lightroom.host import Host
+from tests.plugins.lightroom.conftest import RunningBridge, Start
+from tests.plugins.lightroom.host import Host, run_for_real
+from tests.plugins.lightroom.person import Dialog, nobody
 from tests.plugins.lightroom.wire import Fault
 from tests.plugins.lightroom.world import ROOT, World
 
@@ -205,6 +206,37 @@ def test_cancel_takes_less_than_a_second_whatever_hangs(
     assert host.messages[0].at - host.canceled_at < 1.0
 
 
+@pytest.mark.parametrize(
+    ("request_", "given"), [("POST /v1/jobs$", 1), ("POST .*/items$", 2), (r"GET .*/items\?", 1)]
+)
+def test_what_is_handed_over_while_it_is_cancelled_is_cancelled_too(
+    world: World, bridge: RunningBridge, request_: str, given: int
+) -> None:
+    world.prefs["connection"] = {"remoteUrl": bridge.url}
+    world.passwords["bridge-token", "gpen-enhance"] = bridge.announcement.token
+    host = Host(world)
+    for name in ("a.nef", "b.nef"):
+        world.add(name)
+    bridge.fakes.engine.gate.clear()
+    host.cancel_when = lambda running: running.wire.counts(request_) > 0
+    host.menu("EnhanceAgain")
+    assert not host.failures, "\n".join(host.failures)
+    assert bridge.states() == ["cancelled"] * given
+    assert world.leftovers() == []
+
+
+def test_a_cancelled_photo_that_the_bridge_has_done_is_not_kept_there(
+    world: World, bridge: RunningBridge
+) -> None:
+    host = Host(world)
+    world.add("a.nef")
+    host.cancel_when = lambda _: bridge.states() == ["done"]
+    host.menu("EnhanceAgain")
+    assert [message.text for message in host.messages] == ["Cancelled: 0 of 1 photos were finished."]
+    assert bridge.states() == ["acknowledged"]
+    assert world.leftovers() == []
+
+
 def test_what_was_finished_is_said_honestly(world: World, host: Host, bridge: RunningBridge) -> None:
     for number in range(8):
         world.add(f"{number}.nef")
@@ -228,6 +260,7 @@ def test_an_interrupted_run_may_be_given_up(world: World, bridge: RunningBridge)
     later.run()
     assert world.results() == []
     assert not (world.root / "photos" / "a-GPEN.tif").exists()
+    assert bridge.states() == ["acknowledged"]
     assert world.leftovers() == []
 
 
@@ -241,6 +274,96 @@ def test_later_keeps_it(world: World, bridge: RunningBridge) -> None:
         later.answers = [("1 photos of an interrupted", answer)]
         later.menu("ResumeMenuItem")
         assert not later.failures, "\n".join(later.failures)
+    assert len(world.results()) == 1
+
+
+# --- twice at once ------------------------------------------------------------
+
+
+def interrupted(world: World) -> None:
+    world.add("a.nef")
+    host = Host(world)
+    host.kill_at = ("LrCatalog.addPhoto", 1)
+    host.menu("EnhanceAgain")
+
+
+def test_a_second_click_starts_no_second_run(world: World, start_bridge: Start) -> None:
+    """While the bridge is still started by the first."""
+    world.prefs["connection"] = {"startCommand": "true"}
+    host = Host(world)
+    world.add("a.nef")
+    host.execute = lambda line: start_bridge() and run_for_real(line)
+    host.script("EnhanceAgain")
+    host.run(until=lambda: host.calls["LrTasks.execute"] == 1)
+    host.menu("EnhanceAgain")
+    assert not host.failures, "\n".join(host.failures)
+    assert [message.text for message in host.messages] == [
+        "These photos are being enhanced already.",
+        "One photo enhanced.",
+    ]
+    assert (host.renders.total(), len(world.results())) == (1, 1)
+    host.people = [nobody]
+    host.menu("EnhanceAgain")
+    assert host.people == []  # afterwards it is only asked what to do with what is done
+
+
+def test_of_two_selections_each_photo_is_enhanced_once(
+    world: World, host: Host, bridge: RunningBridge
+) -> None:
+    a, b, c = (world.add(name) for name in ("a.nef", "b.nef", "c.nef"))
+    seen: list[str] = []
+
+    def person(dialog: Dialog) -> Generator[float, None, str]:
+        seen.extend(dialog.texts())
+        yield 0.1
+        return "ok"
+
+    host.people = [person]
+    host.answers = [("2 photos enhanced|One photo enhanced. 1 were left out", "cancel")] * 2
+    world.catalog.selected = [a.uuid, b.uuid]
+    host.script("EnhanceAgain")
+    host.run(until=lambda: bool(host.calls["LrCatalog.batchGetRawMetadata"]))
+    world.catalog.selected = [b.uuid, c.uuid]
+    host.menu("EnhanceAgain")
+    assert "1 are being enhanced already and are left out." in seen
+    assert any("b.nef: Is being enhanced already" in one.info for one in host.confirmations)
+    assert sorted(one.properties["sourceUuid"] for one in world.results()) == [a.uuid, b.uuid, c.uuid]
+
+
+def test_a_second_click_finishes_no_run_twice(world: World, bridge: RunningBridge) -> None:
+    interrupted(world)
+    later = Host(world)
+    later.answers = [("1 photos of an interrupted", "ok")]
+    later.script("ResumeMenuItem")
+    later.menu("ResumeMenuItem")
+    assert not later.failures, "\n".join(later.failures)
+    assert "A GPEN run is under way; no other was interrupted." in [one.text for one in later.messages]
+    assert len(world.results()) == 1
+    assert world.leftovers() == []
+
+
+def test_finish_shows_that_it_waits_for_the_bridge_and_may_be_cancelled(
+    world: World, start_bridge: Start
+) -> None:
+    bridge = start_bridge()
+    interrupted(world)
+    bridge.stop()
+    world.prefs["connection"] = {"startCommand": "true"}
+    later = Host(world, stepped=True)
+    later.execute = lambda _: 0  # and nothing comes
+    later.answers = [("1 photos of an interrupted", "ok")]
+    begun = later.now()
+    later.cancel_when = lambda running: running.now() - begun > 3
+    later.menu("ResumeMenuItem")
+    assert later.captions == ["Looking for the bridge"]
+    assert later.now() - begun < 10
+    assert (later.failures, later.messages) == ([], [])
+
+    start_bridge()
+    last = Host(world)
+    last.answers = [("1 photos of an interrupted", "ok")]  # it is as it was
+    last.menu("ResumeMenuItem")
+    assert not last.failures, "\n".join(last.failures)
     assert len(world.results()) == 1
 
 

@@ -187,6 +187,25 @@ def test_only_what_is_missing_is_written_back(lua: Host) -> None:
     assert labelled == [{"key": "colorNameForLabel", "value": "red"}]
 
 
+@pytest.mark.parametrize(
+    ("free", "short"),
+    [
+        ({"/a": 400.0, "/b": 400.0, "/work": 400.0}, [("/a", 120 + 180 + 2880)]),  # all on one volume
+        ({"/a": 4000.0, "/b": 4000.0, "/work": 4000.0}, []),
+        ({"/a": 250.0, "/b": 250.0, "/work": 3000.0}, [("/a", 300)]),
+        ({"/a": 121.0, "/b": 179.0, "/work": 2879.0}, [("/b", 180), ("/work", 2880)]),
+    ],
+)
+def test_space_is_short_by_volume(lua: Host, free: dict[str, float], short: list[tuple[str, int]]) -> None:
+    facts = [{"folder": folder, "megapixels": size} for folder, size in (("/b", 60), ("/a", 40))]
+    report = lua.to_lua({"candidates": [{"fact": fact} for fact in facts], "short": []})
+    options = lua.to_lua({"format": "tiff8", "workFolder": "/work"})
+    options[b"freeBytes"] = lambda folder: free[folder.decode()] * 1e6
+    lua.require("Preflight")[b"measure"](report, options)
+    found = lua.from_lua(report[b"short"])
+    assert [(one["folder"], round(one["needs"] / 1e6)) for one in found or []] == short
+
+
 @given(width=st.integers(3, 40), height=st.integers(3, 40), seed=st.integers(0, 99))
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_a_crop_is_a_file_that_the_bridge_reads(lua: Host, width: int, height: int, seed: int) -> None:

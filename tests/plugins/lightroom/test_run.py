@@ -273,6 +273,45 @@ def test_replace_takes_the_place_of_the_earlier_result(
     assert world.leftovers() == []
 
 
+def test_replace_waits_until_the_earlier_result_can_go(
+    world: World, host: Host, bridge: RunningBridge
+) -> None:
+    """On a volume without a trash, or while a program has the file: neither of the two is lost."""
+    world.add("a.nef")
+    host.menu("EnhanceAgain")
+    (before,) = world.results()
+    path = Path(before.path)
+    path.write_bytes(b"retouched since")
+    world.disk.untrashable.add(before.path)
+    later, _ = again(world, "replace")
+    assert path.read_bytes() == b"retouched since"
+    assert "could not be moved to the trash" in later.confirmations[0].info
+    assert not list(path.parent.glob("*.part"))
+
+    path.unlink()  # as the sentence says
+    last = Host(world)
+    last.answers = [("1 photos of an interrupted GPEN run", "ok")]
+    last.menu("ResumeMenuItem")
+    assert not last.failures, "\n".join(last.failures)
+    assert kind_of(path) == "TIFF"
+    assert last.renders.total() == 0
+    assert len(world.results()) == 1
+    assert world.leftovers() == []
+
+
+def test_a_file_that_cannot_come_to_its_place_lies_where_it_was(
+    world: World, host: Host, tmp_path: Path
+) -> None:
+    source, target = tmp_path / "result", tmp_path / "a-GPEN.tif"
+    source.write_bytes(b"new")
+    target.write_bytes(b"mine")
+    fine, problem = host.call(host.require("Files")[b"place"], str(source), str(target))
+    assert (fine, problem["code"]) == (None, "disk_full")
+    assert source.read_bytes() == b"new"
+    assert target.read_bytes() == b"mine"
+    assert not list(tmp_path.glob("*.part"))
+
+
 def test_a_result_is_not_enhanced_again(world: World, host: Host, bridge: RunningBridge) -> None:
     world.add("a.nef")
     host.menu("EnhanceAgain")

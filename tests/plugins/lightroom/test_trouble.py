@@ -160,6 +160,62 @@ def test_a_bridge_that_stays_away_leaves_finished_work_for_later(world: World, s
     bridge.stop()
 
 
+@pytest.mark.parametrize("request_", ["POST /v1/jobs", ".*"])
+def test_a_bridge_that_stays_away_ends_the_run_and_no_photo_fails(
+    world: World, start_bridge: Start, request_: str
+) -> None:
+    start_bridge()
+    host = Host(world, speed=200)
+    for number in range(8):
+        world.add(f"{number}.nef")
+    begun = host.now()
+
+    def go(running: Host) -> bool:
+        if not running.wire.faults and running.renders.total():
+            running.wire.faults = [Fault(request_, "refused")]
+        return False
+
+    host.cancel_when = go
+    host.answers = [("stopped: The GPEN bridge does not answer. 0 photos enhanced. 8 wait", "cancel")]
+    host.menu("EnhanceAgain")
+    assert not host.failures, "\n".join(host.failures)
+    (summary,) = host.confirmations
+    assert summary.info == "Finish them later with Finish Interrupted GPEN Runs."
+    assert summary.at - begun < 200  # one patience for all of them
+    assert host.renders.total() == 3  # and nothing is rendered for nobody
+    host.quit()
+
+    gone, *_ = (world.bridge_home / "exchange").rglob("0.tif")
+    gone.unlink()  # tidied away meanwhile
+    later = Host(world)
+    later.answers = [("8 photos of an interrupted", "ok"), ("8 photos enhanced", "cancel")]
+    later.menu("ResumeMenuItem")
+    assert not later.failures, "\n".join(later.failures)
+    assert len(finished(world)) == 8
+    assert later.renders.total() == 8 - 3 + 1
+    assert world.leftovers() == []
+
+
+def test_a_render_that_goes_on_while_the_bridge_is_given_up_is_kept(
+    world: World, start_bridge: Start
+) -> None:
+    start_bridge()
+    host = Host(world, speed=200)
+    three(world)
+    host.wire.faults = [Fault("POST /v1/jobs", "refused")]
+    host.plans["UUID-0002"] = (300.0, "ok")
+    host.answers = [("0 photos enhanced. 3 wait to be finished", "cancel")]
+    host.menu("EnhanceAgain")
+    assert not host.failures, "\n".join(host.failures)
+    assert host.renders.total() == 2
+    later = Host(world)
+    later.answers = [("not finished", "ok"), ("3 photos enhanced", "cancel")]
+    later.menu("ResumeMenuItem")
+    assert not later.failures, "\n".join(later.failures)
+    assert later.renders.total() == 1
+    assert world.leftovers() == []
+
+
 def test_a_busy_catalog_is_waited_for(world: World, host: Host, bridge: RunningBridge) -> None:
     world.add("a.nef")
     blocked_until = host.now() + 30

@@ -27,6 +27,7 @@ OUR_OWN = {
     "result_lost",
     "source_gone",
     "timed_out",
+    "trash_failed",
 }
 
 

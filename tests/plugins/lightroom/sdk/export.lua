@@ -41,10 +41,10 @@ local newRendition = K.class("LrExportRendition", {
         if outcome == "skip" then
             state.skipped = true
             state.result = { true }
-        elseif outcome ~= "ok" and outcome ~= "late" then
+        elseif outcome ~= "ok" and outcome ~= "late" and outcome ~= "empty" then
             state.result = { false, outcome }
         else
-            local path, problem = py.render(state.photo, state.settings, state.path, outcome == "late")
+            local path, problem = py.render(state.photo, state.settings, state.path, outcome)
             if not path then
                 state.result = { false, problem }
             else
@@ -116,12 +116,21 @@ end
 
 -- --- export service ----------------------------------------------------------
 
+local function backwards(list)
+    local out = {}
+    for index = #list, 1, -1 do table.insert(out, list[index]) end
+    return out
+end
+
 local newExportContext = K.class("LrExportContext", {
     configureProgress = function(state, arguments)
         state.progress = K.newProgress(arguments.title, state.functionContext)
         return state.progress
     end,
-    renditions = function(state) return iterate(state.states) end,
+    renditions = function(state)
+        local states = renditionStates(K.state(state.session, "a session").photos, state.settings)
+        return iterate(py.renders_backwards() and backwards(states) or states)
+    end,
 }, {
     exportSession = function(state) return state.session end,
     propertyTable = function(state) return state.settings end,
@@ -142,7 +151,6 @@ function K.runService(provider, photos, settings)
             settings.LR_export_destinationPathPrefix = py.host_temp()
             provider.processRenderedPhotos(context, newExportContext({
                 session = session, settings = settings, functionContext = context,
-                states = renditionStates(photos, settings),
             }))
         end)
         py.drop_host_temp()
