@@ -18,6 +18,7 @@ const { Ledger, STRIP_PIXELS, inHost, restore } = require("./work.js");
  * @typedef {import("./pixels.js").Form} Form
  * @typedef {import("./protocol.js").Samples} Samples
  * @typedef {import("./settings.js").Settings} Settings
+ * @typedef {import("./work.js").Photo} Photo
  * @typedef {import("./work.js").Readable} Readable
  * @typedef {import("./work.js").Restored} Restored
  * @typedef {import("./cancellation.js").Cancellation} Cancellation
@@ -73,11 +74,13 @@ async function enhanceLayer(tools, order) {
   const asking = { cancellation, onWait: () => onProgress("waiting", 0.05) };
   const found = await facesFor(tools, order, captured, asking);
   const chosen = found.filter((face) => isWanted(face, settings, captured.selection));
-  const { warnings, told, plan, form, restored, checkpoints, settle } = await worked(tools, order, captured, chosen, asking);
+  const { warnings, told, plan, photo, form, restored, checkpoints, settle } = await worked(tools, order, captured, chosen, asking);
   let shown = /** @type {number[]} */ ([]);
   if (plan.length > 0) {
     onProgress("write", 0.9);
-    shown = await write(tools, order, captured, form, plan);
+    const written = await write(tools, order, captured, form, photo, plan);
+    shown = written.shown;
+    if (!written.exact) warnings.push("covers_more");
   }
   await settle();
   onProgress("done", 1);
@@ -196,12 +199,12 @@ async function layersFor(tools, order, { target, form }, faces, asking) {
   /** @type {Ask} */
   const ask = (source, rect, question) => restore(tools.bridge, source, rect, form.profile, question, asking, ledger);
   const photo = inHost(tools, target, form, asking);
-  if (denoise === 0 && sharpen === 0) return together(await faceLayers(tools, order, photo, faces, ask));
+  if (denoise === 0 && sharpen === 0) return { photo, ...together(await faceLayers(tools, order, photo, faces, ask)) };
   order.onProgress("filter", 0.2);
   const whole = await ask(photo, photo.rect, { params: { strength: 0, denoise, sharpen, mode } });
   const name = tools.say("layer_filtered", { denoise, sharpen });
   const filtered = { name, opacity: 100, pieces: [{ restored: whole, mask: null, weight: 1 }] };
-  return together([filtered, ...(await faceLayers(tools, order, whole.image, faces, ask))]);
+  return { photo, ...together([filtered, ...(await faceLayers(tools, order, whole.image, faces, ask))]) };
 }
 
 /**
@@ -271,10 +274,11 @@ function onWire({ box, landmarks, score, strength }) {
  * @param {Order} order
  * @param {Captured} captured
  * @param {Form} form in which the pixels travelled
+ * @param {Photo} photo what the bridge was given
  * @param {PlannedLayer[]} plan
- * @returns {Promise<number[]>} the layers to switch for before and after
+ * @returns {Promise<{shown: number[], exact: boolean}>} the layers to switch for before and after; `exact` as in Joint
  */
-async function write({ host, pixels, say }, { settings, cancellation, onProgress }, captured, form, plan) {
+async function write({ host, pixels, say }, { settings, cancellation, onProgress }, captured, form, photo, plan) {
   const { target, selection } = captured;
   const title = say("history", { preset: say(`preset:${settings.preset}`) });
   cancellation.check();
@@ -285,21 +289,23 @@ async function write({ host, pixels, say }, { settings, cancellation, onProgress
       const { fingerprint } = await pixels.probe(target);
       if (!pixels.looksTheSame(captured.fingerprint, fingerprint))
         throw new Problem("layer_changed", { values: { layer: target.documentName } });
+      const joint = await host.jointOf(target, photo.opaque());
       /** @type {number[]} */
       const made = [];
       try {
         return await host.inOneStep(context, target.documentID, title, async () => {
-          const { layers, shown } = await host.createLayers(target, plan, plan.length > 1 ? title : null, made);
+          const groupName = plan.length > 1 ? title : null;
+          const { layers, shown } = await host.createLayers(target, joint.clipped, plan, groupName, made);
           for (const [index, layer] of plan.entries()) {
             for (const [number, piece] of layer.pieces.entries()) {
-              await writePiece(pixels, { target, form, selection }, layers[index], piece, number === 0, cancellation);
+              await writePiece(pixels, { target, form, joint, selection }, layers[index], piece, number === 0, cancellation);
               const share = (index + (number + 1) / layer.pieces.length) / plan.length;
               onProgress("write", 0.9 + 0.1 * share);
               context.reportProgress({ value: share });
             }
           }
           cancellation.check();
-          return shown;
+          return { shown, exact: joint.exact };
         });
       } catch (error) {
         if (!context.isCancelled) host.deleteLayers(target.documentID, made);
@@ -312,20 +318,22 @@ async function write({ host, pixels, say }, { settings, cancellation, onProgress
 
 /**
  * @param {typeof import("./pixels.js")} pixels
- * @param {{target: Target, form: Form, selection: Captured["selection"]}} place
+ * @param {{target: Target, form: Form, joint: import("./host.js").Joint, selection: Captured["selection"]}} place
  * @param {number} layerID
  * @param {Piece} piece
  * @param {boolean} first of its layer
  * @param {Cancellation} cancellation
  */
-async function writePiece(pixels, { target, form, selection }, layerID, piece, first, cancellation) {
-  const masked = piece.mask !== null || selection !== null || target.masks.length > 0 || form.hidesAlpha;
+async function writePiece(pixels, { target, form, joint, selection }, layerID, piece, first, cancellation) {
+  const { shaped, masks: kinds } = joint;
+  const repeats = kinds.length > 0 || (form.hidesAlpha && !shaped);
+  const masked = piece.mask !== null || selection !== null || repeats;
   let makesMask = first;
   for (const strip of strips(piece.restored.image.rect, STRIP_PIXELS)) {
     cancellation.check();
-    await pixels.writePixels(target, form, layerID, strip, await piece.restored.image.read(strip));
+    await pixels.writePixels(target, form, layerID, strip, await piece.restored.image.read(strip), shaped);
     if (!masked) continue;
-    const masks = await pixels.readOwnMasks(target, form, strip);
+    const masks = repeats ? await pixels.readOwnMasks(target, form, strip, kinds) : [];
     if (selection) masks.push(selectionOver(selection, strip));
     if (piece.mask) {
       const feather = await piece.mask.read(strip);

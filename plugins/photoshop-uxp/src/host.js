@@ -25,12 +25,16 @@ const RETRY_SECONDS = 5;
  * @property {number | null} layerID null: all that is visible
  * @property {number} besideID the layer that results are placed by
  * @property {"above" | "inside" | "top"} place
- * @property {boolean} clipped results must be clipped, or the layers above would lose their base
  * @property {"RGB" | "Grayscale" | "Lab"} mode
  * @property {8 | 16 | 32} bits
  * @property {Rect} canvas
  * @property {Rect} bounds where the layer has pixels, cut to the canvas
- * @property {("user" | "vector")[]} masks the layer's own masks, where they are on
+ *
+ * @typedef {object} Joint how results join the layers around them
+ * @property {boolean} clipped they belong to a clipping group
+ * @property {boolean} shaped its base is the source, which gives them its shape, masks, opacity and mode
+ * @property {("user" | "vector")[]} masks the source's own masks, where results must repeat them
+ * @property {boolean} exact false: the source is translucent or blended, and results cannot take that from it
  */
 
 /** @type {Record<string, "RGB" | "Grayscale" | "Lab">} */
@@ -71,7 +75,7 @@ async function targetOf(documentID, source) {
   const facts = { documentID: document.id, documentName: document.name, mode, bits: bitsOf(document), canvas };
   if (source === "visible") {
     const besideID = document.layers[0].id;
-    return { ...facts, layerID: null, besideID, place: "top", clipped: false, bounds: canvas, masks: [] };
+    return { ...facts, layerID: null, besideID, place: "top", bounds: canvas };
   }
   const layer = chosenLayer(document);
   const artboard = artboardOf(document, layer);
@@ -81,9 +85,7 @@ async function targetOf(documentID, source) {
     layerID: layer.id,
     besideID: layer.id,
     place: artboard && artboard.id === layer.id ? "inside" : "above",
-    clipped: layer.isClippingMask || isBase(layer, document),
     bounds: boundsWithPixels(layer, room),
-    masks: await masksOf(document.id, layer.id),
   };
 }
 
@@ -156,6 +158,55 @@ function artboardOf(document, layer) {
     if (board) return board;
   }
   return null;
+}
+
+/**
+ * How results join the layers around them, as these are now. Laid over a source that is translucent or blended,
+ * a result would cover what the source does not; clipped to the source it has the source's shape, opacity and mode.
+ *
+ * @param {Target} target
+ * @param {boolean} opaque the source's pixels are
+ * @returns {Promise<Joint>}
+ */
+async function jointOf(target, opaque) {
+  if (target.place !== "above") return { clipped: false, shaped: false, masks: [], exact: opaque };
+  const document = documentOf(target.documentID);
+  const layer = /** @type {Layer} */ (layerOf(document, target.besideID));
+  const masks = await masksOf(document.id, layer.id);
+  const plain = opaque && masks.length === 0 && coversFully(layer);
+  if (layer.isClippingMask) return { clipped: true, shaped: false, masks, exact: plain };
+  if (isBase(layer, document) || (!plain && canBeBase(layer)))
+    return { clipped: true, shaped: true, masks: [], exact: true };
+  return { clipped: false, shaped: false, masks, exact: plain };
+}
+
+/**
+ * Whether opacity, fill and mode let a layer hide what is below it.
+ *
+ * @param {Layer} layer
+ */
+function coversFully(layer) {
+  if (layer.isBackgroundLayer) return true;
+  const { NORMAL, PASSTHROUGH } = constants.BlendMode;
+  const mode = layer.blendMode;
+  return layer.opacity === 100 && layer.fillOpacity === 100 && (mode === NORMAL || mode === PASSTHROUGH);
+}
+
+/**
+ * Whether clipping to a layer leaves the layer as it looks. The base of a clipping group is drawn by itself first;
+ * a group that passes through must not hold anything that works on what is below the group.
+ *
+ * @param {Layer} layer
+ * @returns {boolean}
+ */
+function canBeBase(layer) {
+  const { NORMAL, PASSTHROUGH } = constants.BlendMode;
+  return (
+    layer.blendMode !== PASSTHROUGH ||
+    Array.from(layer.layers || [])
+      .filter((inside) => inside.visible && !inside.isClippingMask)
+      .every((inside) => (inside.blendMode === PASSTHROUGH ? canBeBase(inside) : inside.blendMode === NORMAL && !WITHOUT_PIXELS.has(inside.kind)))
+  );
 }
 
 /**
@@ -310,12 +361,13 @@ function layerOf(document, id) {
  * New, empty layers for a target, the first at the bottom; in a group of their own if a name is given.
  *
  * @param {Target} target
+ * @param {boolean} clipped
  * @param {{name: string, opacity: number}[]} wanted opacity 0-100
  * @param {string | null} groupName
  * @param {number[]} made gets the id of everything that was made, as it is made
  * @returns {Promise<{layers: number[], shown: number[]}>} ids; `shown` are those to switch for before and after
  */
-async function createLayers(target, wanted, groupName, made) {
+async function createLayers(target, clipped, wanted, groupName, made) {
   const document = documentOf(target.documentID);
   if (app.activeDocument.id !== document.id) app.activeDocument = document;
   const { ElementPlacement } = constants;
@@ -330,12 +382,12 @@ async function createLayers(target, wanted, groupName, made) {
     const below = results.length > 0 ? results[results.length - 1] : source;
     const inside = results.length === 0 && target.place === "inside";
     layer.move(below, inside ? ElementPlacement.PLACEINSIDE : ElementPlacement.PLACEBEFORE);
-    if (target.clipped) layer.isClippingMask = true;
+    if (clipped) layer.isClippingMask = true;
     results.push(layer);
   }
   const layers = results.map((layer) => layer.id);
   // A group cannot be clipped in every version, so clipped results stay side by side.
-  const group = groupName === null || target.clipped ? null : await document.groupLayers(results);
+  const group = groupName === null || clipped ? null : await document.groupLayers(results);
   if (group) made.push(group.id);
   if (group && groupName !== null) group.name = groupName;
   // Enhancing again, with other settings, is to start from the photo and not from this result.
@@ -390,6 +442,7 @@ module.exports = {
   deleteLayers,
   duplicateAsRgb,
   inOneStep,
+  jointOf,
   modal,
   openDocuments,
   show,

@@ -5,7 +5,7 @@
 const { app, imaging } = require("photoshop");
 const { area, height, intersection, reduction, width } = require("./geometry.js");
 const { asProblem } = require("./problem.js");
-const { alphaOf, surrounded, withChannels } = require("./samples.js");
+const { alphaOf, isOpaque, surrounded, withChannels } = require("./samples.js");
 
 const SRGB = "sRGB IEC61966-2.1";
 const MASK_PROFILE = "Gray Gamma 2.2";
@@ -126,6 +126,20 @@ async function readPixels(target, form, rect) {
 }
 
 /**
+ * Whether nothing below a rectangle shows through its pixels.
+ *
+ * @param {Target} target
+ * @param {Form} form
+ * @param {Rect} rect
+ * @param {Samples} samples its pixels
+ */
+async function coversAll(target, form, rect, samples) {
+  if (!form.hidesAlpha) return form.channels !== 4 || isOpaque(samples);
+  const alpha = await alphaThroughRgb(target, rect);
+  return alpha === null || alpha.every((value) => value === 255);
+}
+
+/**
  * A reduced picture on white, for finding faces and for thumbnails.
  *
  * @param {Target} target
@@ -206,13 +220,14 @@ async function readSelection(target) {
  * @param {Target} target
  * @param {Form} form
  * @param {Rect} rect
+ * @param {("user" | "vector")[]} kinds of the masks
  * @returns {Promise<(Uint8Array | null)[]>} 0-255 each; null: all of it
  */
-async function readOwnMasks(target, form, rect) {
+async function readOwnMasks(target, form, rect, kinds) {
   /** @type {(Uint8Array | null)[]} */
   const masks = [];
   if (target.layerID === null) return masks;
-  for (const kind of target.masks) {
+  for (const kind of kinds) {
     const asked = { documentID: target.documentID, layerID: target.layerID, kind, sourceBounds: rect };
     const { imageData, sourceBounds } = await imaging.getLayerMask(asked);
     masks.push(await maskOf(imageData, sourceBounds, rect));
@@ -274,12 +289,14 @@ async function maskOf(imageData, origin, rect) {
  * @param {number} layerID a new pixel layer
  * @param {Rect} rect
  * @param {Samples} samples in `form.channels`; 16 bits as 0-65535
+ * @param {boolean} shaped what is below gives the layer its shape: its own alpha is not written
  */
-async function writePixels(target, form, layerID, rect, samples) {
-  const imageData = await imaging.createImageDataFromBuffer(samples, {
+async function writePixels(target, form, layerID, rect, samples, shaped) {
+  const components = shaped && form.channels === 4 ? 3 : form.channels;
+  const imageData = await imaging.createImageDataFromBuffer(withChannels(samples, form.channels, components), {
     width: width(rect),
     height: height(rect),
-    components: form.channels,
+    components,
     chunky: true,
     colorSpace: form.space,
     colorProfile: form.profile,
@@ -318,6 +335,7 @@ async function writeMask(target, layerID, rect, mask, first) {
 }
 
 module.exports = {
+  coversAll,
   looksTheSame,
   probe,
   readLook,

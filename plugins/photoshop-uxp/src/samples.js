@@ -67,6 +67,16 @@ function alphaOf(samples) {
 }
 
 /**
+ * @param {Samples} samples four channels
+ * @returns {boolean} whether alpha is full everywhere
+ */
+function isOpaque(samples) {
+  const full = FULL[depthOf(samples)];
+  for (let at = 3; at < samples.length; at += 4) if (samples[at] < full) return false;
+  return true;
+}
+
+/**
  * A rectangle of a picture into a larger, transparent one.
  *
  * @param {Samples} samples four channels of `inner`
@@ -112,4 +122,4 @@ function product(first, second) {
   return first.map((value, index) => Math.round((value * second[index]) / 255));
 }
 
-module.exports = { alphaOf, depthOf, eightBits, product, surrounded, withChannels };
+module.exports = { alphaOf, depthOf, eightBits, isOpaque, product, surrounded, withChannels };

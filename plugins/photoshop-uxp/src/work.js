@@ -28,6 +28,8 @@ const WAITING_BYTES = 240e6;
  * @property {Depth} depth
  * @property {(part: Rect) => Promise<Samples>} read of a rectangle inside `rect`
  *
+ * @typedef {Readable & {opaque: () => boolean}} Photo a layer; `opaque`: all that was read of it is
+ *
  * @typedef {object} Restored
  * @property {Record<string, any>} result as the bridge's frame has it
  * @property {Readable} image
@@ -139,14 +141,22 @@ function inMemory({ payload, content }, rect) {
  * @param {import("./host.js").Target} target
  * @param {Form} form
  * @param {Asking} asking
- * @returns {Readable}
+ * @returns {Photo}
  */
 function inHost({ host, pixels }, target, form, { cancellation }) {
+  let opaque = true;
+  /** @param {Rect} part */
+  const read = async (part) => {
+    const samples = await pixels.readPixels(target, form, part);
+    if (opaque) opaque = await pixels.coversAll(target, form, part, samples);
+    return samples;
+  };
   return {
     rect: target.bounds,
     channels: form.channels,
     depth: DEPTHS[form.bits],
-    read: (part) => host.modal("GPEN Enhance", () => pixels.readPixels(target, form, part), cancellation),
+    read: (part) => host.modal("GPEN Enhance", () => read(part), cancellation),
+    opaque: () => opaque,
   };
 }
 

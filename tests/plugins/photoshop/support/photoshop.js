@@ -42,6 +42,8 @@ function photoshopModule(world) {
     set visible(visible) { changing(); this._node.visible = visible; this._document.record("Layer Visibility"); }
     get opacity() { return this._node.opacity; }
     set opacity(opacity) { changing(); this._node.opacity = opacity; this._document.record("Opacity"); }
+    get fillOpacity() { return this._node.fillOpacity; }
+    get blendMode() { return this._node.blendMode; }
     get isClippingMask() { return this._node.clipped; }
     set isClippingMask(clipped) { changing(); this._node.clipped = clipped; this._document.record("Clipping Mask"); }
     get isBackgroundLayer() { return this._node.background; }
@@ -469,6 +471,7 @@ function photoshopModule(world) {
 
   const core = { executeAsModal, showAlert: async ({ message }) => void world.alerts.push(message) };
   const constants = {
+    BlendMode: { NORMAL: "normal", MULTIPLY: "multiply", PASSTHROUGH: "passThrough" },
     DocumentMode: { RGB: MODES.RGB, GRAYSCALE: MODES.Grayscale, LAB: MODES.Lab },
     ChangeMode: { RGB: MODES.RGB },
     ElementPlacement: { PLACEBEFORE: "placeBefore", PLACEINSIDE: "placeInside" },
