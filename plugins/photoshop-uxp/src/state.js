@@ -23,7 +23,8 @@ const PRESET_NAME = /^[\p{L}\p{N}_][\p{L}\p{N}\p{M}_ .()+-]{0,63}$/u;
  * @typedef {import("./batch.js").Report} Report
  *
  * @typedef {{name: string, parameters: Parameters, built_in: boolean}} Preset
- * @typedef {import("./enhance.js").ChosenFace & {wanted: boolean, strength: number, thumbnail: string}} ShownFace
+ * @typedef {import("./enhance.js").ChosenFace & {wanted: boolean, thumbnail: string}} ShownFace `strength` only once
+ *   its own slider was moved; till then the face has the panel's
  * @typedef {{stage: string, done: number, values: Record<string, string | number>}} Work
  *
  * @typedef {object} State
@@ -210,14 +211,13 @@ class Model {
    */
   _withThumbnails(target, faces) {
     const { host, pixels } = this._tools;
-    const { strength } = this.state.settings.parameters;
     return host.modal("GPEN Enhance", async () => {
       /** @type {ShownFace[]} */
       const shown = [];
       for (const face of faces) {
         const rect = intersection(around(boxOf(face)), target.bounds);
         const thumbnail = await pixels.readThumbnail(target, rect, THUMBNAIL_PIXELS);
-        shown.push({ ...face, wanted: true, strength, thumbnail });
+        shown.push({ ...face, wanted: true, thumbnail });
       }
       return shown;
     });
@@ -230,9 +230,12 @@ class Model {
   setFace(index, change) {
     const { found } = this.state;
     if (!found) return;
-    const faces = found.faces.map((face, at) =>
-      at === index ? { ...face, ...change, strength: percent(change.strength, face.strength) } : face,
-    );
+    const { wanted, strength } = change;
+    const changes = {
+      ...(wanted === undefined ? {} : { wanted }),
+      ...(strength === undefined ? {} : { strength: percent(strength, this.state.settings.parameters.strength) }),
+    };
+    const faces = found.faces.map((face, at) => (at === index ? { ...face, ...changes } : face));
     this._set({ found: { ...found, faces } });
   }
 
