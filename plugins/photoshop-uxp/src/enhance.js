@@ -6,6 +6,7 @@
 
 const { area, boxOf, intersection, moved, regionsOf, strips } = require("./geometry.js");
 const { findFaces } = require("./faces.js");
+const { settle } = require("./far.js");
 const { Problem } = require("./problem.js");
 const { eightBits, product } = require("./samples.js");
 const { Ledger, STRIP_PIXELS, inHost, restore } = require("./work.js");
@@ -65,6 +66,21 @@ const { Ledger, STRIP_PIXELS, inHost, restore } = require("./work.js");
  * @throws {Problem} by name; the document is then as it was
  */
 async function enhanceLayer(tools, order) {
+  const ledger = new Ledger();
+  try {
+    return await captureAndWrite(tools, order, ledger);
+  } finally {
+    await settle(tools.bridge, ledger.errands);
+  }
+}
+
+/**
+ * @param {Tools} tools
+ * @param {Order} order
+ * @param {Ledger} ledger
+ * @returns {Promise<Outcome>}
+ */
+async function captureAndWrite(tools, order, ledger) {
   const { settings, cancellation, onProgress } = order;
   const began = Date.now();
   cancellation.check();
@@ -74,7 +90,7 @@ async function enhanceLayer(tools, order) {
   const asking = { cancellation, onWait: () => onProgress("waiting", 0.05) };
   const found = await facesFor(tools, order, captured, asking);
   const chosen = found.filter((face) => isWanted(face, settings, captured.selection));
-  const { warnings, told, plan, photo, form, restored, checkpoints, settle } = await worked(tools, order, captured, chosen, asking);
+  const { warnings, told, plan, photo, form, restored, checkpoints } = await worked(tools, order, captured, chosen, asking, ledger);
   let shown = /** @type {number[]} */ ([]);
   if (plan.length > 0) {
     onProgress("write", 0.9);
@@ -82,7 +98,6 @@ async function enhanceLayer(tools, order) {
     shown = written.shown;
     if (!written.exact) warnings.push("covers_more");
   }
-  await settle();
   onProgress("done", 1);
   return {
     documentID: target.documentID,
@@ -167,11 +182,12 @@ function strengthOf(face, settings) {
  * @param {Captured} captured
  * @param {ChosenFace[]} faces
  * @param {import("./bridge.js").Asking} asking
+ * @param {Ledger} ledger
  */
-async function worked(tools, order, captured, faces, asking) {
+async function worked(tools, order, captured, faces, asking, ledger) {
   const warnings = captured.reduced ? ["depth_reduced"] : [];
   try {
-    return { ...(await layersFor(tools, order, captured, faces, asking)), warnings, form: captured.form };
+    return { ...(await layersFor(tools, order, captured, faces, asking, ledger)), warnings, form: captured.form };
   } catch (error) {
     const unknown = ["profile_unknown", "profile_invalid"].includes(/** @type {Problem} */ (error).code);
     if (!unknown || captured.form.convertTo) throw error;
@@ -180,7 +196,7 @@ async function worked(tools, order, captured, faces, asking) {
   const { pixels, host } = tools;
   const { form } = await host.modal("GPEN Enhance", () => pixels.probe(target, { convert: true }));
   warnings.push("profile_converted");
-  return { ...(await layersFor(tools, order, { ...captured, form }, faces, asking)), warnings, form };
+  return { ...(await layersFor(tools, order, { ...captured, form }, faces, asking, ledger)), warnings, form };
 }
 
 /**
@@ -192,10 +208,10 @@ async function worked(tools, order, captured, faces, asking) {
  * @param {Captured} captured
  * @param {ChosenFace[]} faces
  * @param {import("./bridge.js").Asking} asking
+ * @param {Ledger} ledger
  */
-async function layersFor(tools, order, { target, form }, faces, asking) {
+async function layersFor(tools, order, { target, form }, faces, asking, ledger) {
   const { denoise, sharpen, mode } = order.settings.parameters;
-  const ledger = new Ledger();
   /** @type {Ask} */
   const ask = (source, rect, question) => restore(tools.bridge, source, rect, form.profile, question, asking, ledger);
   const photo = inHost(tools, target, form, asking);
@@ -258,7 +274,6 @@ function together(plan) {
     restored: faces.length,
     checkpoints: [...new Set(faces.map((face) => face.checkpoint))].sort(),
     told: [...new Set(answers.flatMap(({ result }) => /** @type {string[]} */ (result.warnings || [])))],
-    settle: () => Promise.all(answers.map((answer) => answer.settle())),
   };
 }
 

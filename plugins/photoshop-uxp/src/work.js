@@ -34,13 +34,14 @@ const WAITING_BYTES = 240e6;
  * @property {Record<string, any>} result as the bridge's frame has it
  * @property {Readable} image
  * @property {Readable | null} mask
- * @property {() => Promise<unknown>} settle tell the bridge that it was written
  */
 
-/** How much memory the answers of one run hold until they are written. */
+/** What the answers of one run hold until they are written: memory here, jobs on the bridge. */
 class Ledger {
   constructor() {
     this.bytes = 0;
+    /** @type {import("./far.js").Errand[]} */
+    this.errands = [];
   }
 
   /**
@@ -77,7 +78,7 @@ const DEPTHS = { 8: "u8", 16: "u16", 32: "f32" };
  */
 async function restore(bridge, source, rect, profile, question, asking, ledger) {
   if (!ledger.takes(rect, source.channels, source.depth))
-    return restoreFar(bridge, source, rect, profile, question, asking, STRIP_PIXELS);
+    return restoreFar(bridge, source, rect, profile, question, asking, STRIP_PIXELS, ledger.errands);
   const picture = {
     width: width(rect),
     height: height(rect),
@@ -88,7 +89,7 @@ async function restore(bridge, source, rect, profile, question, asking, ledger) 
   };
   const { result, parts } = await unlessCancelled(() => bridge.enhance(picture, question, asking), asking);
   const mask = parts.mask ? inMemory(parts.mask, rect) : null;
-  return { result, image: inMemory(parts.image, rect), mask, settle: async () => {} };
+  return { result, image: inMemory(parts.image, rect), mask };
 }
 
 /**
