@@ -55,7 +55,7 @@ async function restoreFar(bridge, source, rect, profile, question, asking, strip
   errands.push(errand);
   await settled(bridge, itemOf(errand), asking);
   errand.done = true;
-  return result(bridge, itemOf(errand), rect);
+  return result(bridge, itemOf(errand), rect, asking);
 }
 
 /**
@@ -146,13 +146,14 @@ async function settled(bridge, path, { cancellation }) {
  * @param {Bridge} bridge
  * @param {string} path
  * @param {Rect} rect
+ * @param {Asking} asking its cancel stops a fetch, also one inside of a modal command
  * @returns {Promise<Restored>}
  */
-async function result(bridge, path, rect) {
+async function result(bridge, path, rect, { cancellation }) {
   /** @param {number} first @param {number} count */
   const bytes = async (first, count) => {
     const headers = { Range: `bytes=${first}-${first + count - 1}` };
-    const reply = await bridge.ask({ method: "GET", path: `${path}/result`, headers, timeout: PIECE_MS });
+    const reply = await bridge.ask({ method: "GET", path: `${path}/result`, headers, timeout: PIECE_MS, cancellation });
     if (reply.body.length !== count)
       throw new Problem("answer_unknown", { detail: `${reply.body.length} bytes came, not ${count}.`, values: { status: reply.status } });
     return reply.body;

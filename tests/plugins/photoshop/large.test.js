@@ -2,11 +2,13 @@
 // Photos so large that a plug-in that reads them whole would be stopped by Photoshop.
 
 const assert = require("node:assert/strict");
+const http = require("node:http");
 const { before, test } = require("node:test");
 const { startBridge } = require("./support/bridge.js");
 const { order, painter, rectOf, scene } = require("./support/scene.js");
 const { Raster } = require("./support/raster.js");
 const { inPhotoshop } = require("./support/world.js");
+const { FakeXMLHttpRequest } = require("./support/xhr.js");
 
 let bridge;
 before(async () => {
@@ -93,6 +95,34 @@ for (const [code, change] of Object.entries(ENDS)) {
     assert.ok(jobs.every(({ counts }) => counts.acked === 1), JSON.stringify(jobs));
   });
 }
+
+test("Cancel reaches a fetch that hangs inside of the modal command", { timeout: 60000 }, async (context) => {
+  const silent = http.createServer(() => {});
+  await new Promise((resolve) => silent.listen(0, "127.0.0.1", resolve));
+  const { send } = FakeXMLHttpRequest.prototype;
+  context.after(() => {
+    FakeXMLHttpRequest.prototype.send = send;
+    silent.close();
+    silent.closeAllConnections();
+  });
+  const made = await farRun();
+  let pressed = 0;
+  FakeXMLHttpRequest.prototype.send = function hanging(body) {
+    if (this._url.endsWith("/result") && made.world.scopes.length > 0) {
+      this._url = `http://127.0.0.1:${silent.address().port}/`;
+      setTimeout(() => {
+        pressed = Date.now();
+        made.world.pressEscape();
+      }, 100);
+    }
+    return send.call(this, body);
+  };
+  const ended = assert.rejects(made.run(), { code: "cancelled" });
+  const late = new Promise((_, reject) => setTimeout(reject, 20000, new Error("Cancel did not reach the fetch.")).unref());
+  await Promise.race([ended, late]);
+  assert.ok(pressed > 0 && Date.now() - pressed < 1000);
+  assert.deepEqual(made.document.state.layers.length, 1);
+});
 
 test("an error while the bridge is asked how far it is cancels the job", async () => {
   const slow = await startBridge({ seconds: 60 });
