@@ -55,6 +55,7 @@ class Model {
     this._onChange = onChange;
     /** @type {Cancellation | null} */
     this._cancellation = null;
+    this._pairing = false;
     /** @type {State} */
     this.state = {
       connection: "searching",
@@ -117,13 +118,20 @@ class Model {
     }
   }
 
-  /** @param {string} code */
+  /**
+   * A code is good for one pairing: a second click while it is under way does nothing.
+   *
+   * @param {string} code
+   */
   async pair(code) {
+    if (this._pairing) return;
+    this._pairing = true;
     await this._try(async () => {
       await this._tools.bridge.pair(code);
       this._set({ problem: null });
       await this.connect();
     });
+    this._pairing = false;
   }
 
   /** Ask every address, for people to read. */

@@ -79,6 +79,21 @@ test("pairing: the code, a wrong code, and what the panel then knows", { skip },
   assert.deepEqual(errors, []);
 });
 
+test("a double click on Pair sends the code once", { skip }, async () => {
+  const { page, errors } = await browser.open();
+  let sent = 0;
+  await page.route("**/v1/pair", (route) => {
+    sent += 1;
+    return route.continue();
+  });
+  await page.locator("#pair-code input").fill(await bridge.newCode());
+  await page.locator("#pair").dblclick();
+  await page.waitForFunction(() => window.model.state.connection === "ready");
+  assert.equal(sent, 1);
+  assert.equal((await state(page)).problem, null);
+  assert.deepEqual(errors, []);
+});
+
 test("without a bridge: how to start it, the reason for each address, and another try", { skip }, async () => {
   const { page, errors } = await browser.open({ addresses: ["http://127.0.0.1:9", "http://127.0.0.1:11"] });
   assert.match(await text(page, "state"), /No bridge/);
