@@ -4,7 +4,7 @@
 // never written to; what is written is one step in the history or nothing; the user may go on working.
 "use strict";
 
-const { area, boxOf, intersection, moved, regionsOf, strips } = require("./geometry.js");
+const { area, boxOf, intersection, moved, regionsOf, sameRect, strips } = require("./geometry.js");
 const { findFaces } = require("./faces.js");
 const { settle } = require("./far.js");
 const { Problem } = require("./problem.js");
@@ -31,7 +31,8 @@ const { Ledger, STRIP_PIXELS, inHost, restore } = require("./work.js");
  * @property {(key: string, values?: Record<string, string | number>) => string} say names layers in the user's language
  *
  * @typedef {FoundFace & {wanted?: boolean}} ChosenFace `strength` is the face's own, where it has one
- * @typedef {{target: Target, fingerprint: Samples, faces: ChosenFace[]}} Found what Find faces gave, ticked by the user
+ * @typedef {{target: Target, fingerprint: Samples, photo: Photo, faces: ChosenFace[]}} Found what Find faces gave, ticked
+ *   by the user; `photo` was read where the faces are
  *
  * @typedef {object} Order
  * @property {number | null} documentID null: the active document
@@ -146,16 +147,28 @@ function capture({ host, pixels }, { documentID, settings, cancellation }) {
  * @param {import("./bridge.js").Asking} asking
  * @returns {Promise<ChosenFace[]>}
  */
-async function facesFor(tools, { settings, found, onProgress }, { target, fingerprint }, asking) {
-  const same =
-    found &&
-    found.target.documentID === target.documentID &&
-    found.target.layerID === target.layerID &&
-    tools.pixels.looksTheSame(found.fingerprint, fingerprint);
-  if (found && same) return found.faces;
+async function facesFor(tools, { settings, found, onProgress }, captured, asking) {
+  const { target } = captured;
+  if (found && (await isStill(tools, found, captured, asking))) return found.faces;
   if (settings.parameters.strength === 0) return [];
   onProgress("find", 0.1);
   return findFaces(tools, target, asking);
+}
+
+/**
+ * Whether faces lie where they were found.
+ *
+ * @param {Tools} tools
+ * @param {Found} found
+ * @param {Captured} captured
+ * @param {import("./bridge.js").Asking} asking
+ */
+async function isStill({ host, pixels }, found, { target, fingerprint }, asking) {
+  const before = found.target;
+  if (before.documentID !== target.documentID || before.layerID !== target.layerID) return false;
+  if (!sameRect(before.bounds, target.bounds) || !pixels.looksTheSame(found.fingerprint, fingerprint)) return false;
+  if (before.history === target.history) return true;
+  return host.modal("GPEN Enhance", () => found.photo.unchanged(asking), asking.cancellation);
 }
 
 /**
@@ -302,7 +315,9 @@ async function write({ host, pixels, say }, { settings, cancellation, onProgress
     async (context) => {
       await host.checkStillThere(target);
       const { fingerprint } = await pixels.probe(target);
-      if (!pixels.looksTheSame(captured.fingerprint, fingerprint))
+      const same = pixels.looksTheSame(captured.fingerprint, fingerprint);
+      // A small retouch does not show in the small picture; work on other layers does not change this one.
+      if (!same || (host.isTouched(target) && !(await photo.unchanged({ cancellation }))))
         throw new Problem("layer_changed", { values: { layer: target.documentName } });
       const joint = await host.jointOf(target, photo.opaque());
       /** @type {number[]} */

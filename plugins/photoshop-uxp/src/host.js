@@ -3,7 +3,7 @@
 "use strict";
 
 const { action, app, constants, core } = require("photoshop");
-const { area, intersection } = require("./geometry.js");
+const { area, intersection, sameRect } = require("./geometry.js");
 const { Problem, asProblem } = require("./problem.js");
 
 const BUSY = 9;
@@ -22,6 +22,7 @@ const RETRY_SECONDS = 5;
  * @typedef {object} Target what is worked on
  * @property {number} documentID
  * @property {string} documentName
+ * @property {number} history the document's state in its history when the target was taken
  * @property {number | null} layerID null: all that is visible
  * @property {number} besideID the layer that results are placed by
  * @property {"above" | "inside" | "top"} place
@@ -72,7 +73,8 @@ async function targetOf(documentID, source) {
   if (mode === undefined)
     throw new Problem("mode_unsupported", { values: { mode: modeName(document.mode), document: document.name } });
   const canvas = { left: 0, top: 0, right: document.width, bottom: document.height };
-  const facts = { documentID: document.id, documentName: document.name, mode, bits: bitsOf(document), canvas };
+  const history = document.activeHistoryState.id;
+  const facts = { documentID: document.id, documentName: document.name, history, mode, bits: bitsOf(document), canvas };
   if (source === "visible") {
     const besideID = document.layers[0].id;
     return { ...facts, layerID: null, besideID, place: "top", bounds: canvas };
@@ -320,6 +322,15 @@ async function inOneStep(context, documentID, name, work) {
 }
 
 /**
+ * Whether anything was done in the document since the target was taken, on whatever layer.
+ *
+ * @param {Target} target
+ */
+function isTouched(target) {
+  return documentOf(target.documentID).activeHistoryState.id !== target.history;
+}
+
+/**
  * Throws unless the target is still what it was.
  *
  * @param {Target} target
@@ -336,8 +347,7 @@ async function checkStillThere(target) {
   const artboard = artboardOf(document, layer);
   const room = artboard ? intersection(target.canvas, rectOf(artboard.bounds)) : target.canvas;
   const bounds = boundsWithPixels(layer, room);
-  const same = /** @type {const} */ (["left", "top", "right", "bottom"]).every((side) => bounds[side] === target.bounds[side]);
-  if (!same) throw new Problem("layer_changed", { values: { layer: layer.name } });
+  if (!sameRect(bounds, target.bounds)) throw new Problem("layer_changed", { values: { layer: layer.name } });
 }
 
 /**
@@ -442,6 +452,7 @@ module.exports = {
   deleteLayers,
   duplicateAsRgb,
   inOneStep,
+  isTouched,
   jointOf,
   modal,
   openDocuments,

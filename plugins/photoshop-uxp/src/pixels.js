@@ -5,7 +5,7 @@
 const { app, imaging } = require("photoshop");
 const { area, height, intersection, reduction, width } = require("./geometry.js");
 const { asProblem } = require("./problem.js");
-const { alphaOf, isOpaque, surrounded, withChannels } = require("./samples.js");
+const { alphaOf, surrounded, withChannels } = require("./samples.js");
 
 const SRGB = "sRGB IEC61966-2.1";
 const MASK_PROFILE = "Gray Gamma 2.2";
@@ -91,7 +91,8 @@ function query(target, rect, form) {
 }
 
 /**
- * Whether the layer looks as it did; a level of a cached reduction may differ by a rounding.
+ * Whether the layer looks as it did from afar; a level of a cached reduction may differ by a rounding. What is too small
+ * to show here is noticed by the history and the pixels themselves (work.js, Photo).
  *
  * @param {Samples} before
  * @param {Samples} now
@@ -126,17 +127,15 @@ async function readPixels(target, form, rect) {
 }
 
 /**
- * Whether nothing below a rectangle shows through its pixels.
+ * The transparency of a rectangle where that does not come with its pixels.
  *
  * @param {Target} target
  * @param {Form} form
  * @param {Rect} rect
- * @param {Samples} samples its pixels
+ * @returns {Promise<Uint8Array | null>} 0-255; null: it came with the pixels, or there is none
  */
-async function coversAll(target, form, rect, samples) {
-  if (!form.hidesAlpha) return form.channels !== 4 || isOpaque(samples);
-  const alpha = await alphaThroughRgb(target, rect);
-  return alpha === null || alpha.every((value) => value === 255);
+async function readHiddenAlpha(target, form, rect) {
+  return form.hidesAlpha ? alphaThroughRgb(target, rect) : null;
 }
 
 /**
@@ -232,7 +231,7 @@ async function readOwnMasks(target, form, rect, kinds) {
     const { imageData, sourceBounds } = await imaging.getLayerMask(asked);
     masks.push(await maskOf(imageData, sourceBounds, rect));
   }
-  if (form.hidesAlpha) masks.push(await alphaThroughRgb(target, rect));
+  masks.push(await readHiddenAlpha(target, form, rect));
   return masks;
 }
 
@@ -335,9 +334,9 @@ async function writeMask(target, layerID, rect, mask, first) {
 }
 
 module.exports = {
-  coversAll,
   looksTheSame,
   probe,
+  readHiddenAlpha,
   readLook,
   readOwnMasks,
   readPixels,

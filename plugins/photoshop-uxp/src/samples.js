@@ -77,6 +77,22 @@ function isOpaque(samples) {
 }
 
 /**
+ * A number that tells pixels apart (FNV-1a, by words of 32 bits): two that differ have the same by an accident in
+ * four thousand million.
+ *
+ * @param {Samples} samples
+ * @returns {number}
+ */
+function sumOf(samples) {
+  const { buffer, byteOffset, byteLength } = samples.byteOffset % 4 === 0 ? samples : samples.slice();
+  const count = byteLength >> 2;
+  let sum = 0x811c9dc5;
+  for (const word of new Uint32Array(buffer, byteOffset, count)) sum = Math.imul(sum ^ word, 0x01000193);
+  for (const byte of new Uint8Array(buffer, byteOffset + 4 * count, byteLength & 3)) sum = Math.imul(sum ^ byte, 0x01000193);
+  return sum;
+}
+
+/**
  * A rectangle of a picture into a larger, transparent one.
  *
  * @param {Samples} samples four channels of `inner`
@@ -122,4 +138,4 @@ function product(first, second) {
   return first.map((value, index) => Math.round((value * second[index]) / 255));
 }
 
-module.exports = { alphaOf, depthOf, eightBits, isOpaque, product, surrounded, withChannels };
+module.exports = { alphaOf, depthOf, eightBits, isOpaque, product, sumOf, surrounded, withChannels };

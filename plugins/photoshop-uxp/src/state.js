@@ -7,9 +7,10 @@ const { enhanceDocuments } = require("./batch.js");
 const { Cancellation } = require("./cancellation.js");
 const { capture, enhanceLayer } = require("./enhance.js");
 const { around, findFaces } = require("./faces.js");
-const { boxOf, intersection } = require("./geometry.js");
+const { boxOf, intersection, strips } = require("./geometry.js");
 const { Problem, asProblem } = require("./problem.js");
 const { BUILT_IN, loadSettings, parametersFrom, percent, sameParameters, saveSettings } = require("./settings.js");
+const { STRIP_PIXELS, inHost } = require("./work.js");
 
 const THUMBNAIL_PIXELS = 96 * 96;
 /** As the bridge takes them (bridge/presets.py): letters of any script, digits, spaces and . ( ) + - _ */
@@ -205,10 +206,12 @@ class Model {
     await this._work(async (order) => {
       order.onProgress("find", 0.1);
       this._set({ found: null });
-      const captured = await capture(this._tools, { ...order, documentID: null });
-      const faces = await findFaces(this._tools, captured.target, order);
-      const shown = await this._withThumbnails(captured.target, faces);
-      this._set({ found: { target: captured.target, fingerprint: captured.fingerprint, faces: shown } });
+      const { target, form, fingerprint } = await capture(this._tools, { ...order, documentID: null });
+      const faces = await findFaces(this._tools, target, order);
+      const photo = inHost(this._tools, target, form, order);
+      for (const face of faces)
+        for (const strip of strips(intersection(around(boxOf(face)), target.bounds), STRIP_PIXELS)) await photo.read(strip);
+      this._set({ found: { target, fingerprint, photo, faces: await this._withThumbnails(target, faces) } });
     });
   }
 

@@ -4,6 +4,7 @@
 const { area, height, strips, width } = require("./geometry.js");
 const { restoreFar } = require("./far.js");
 const { bytesOf, samplesOf, BYTES_PER_SAMPLE } = require("./protocol.js");
+const { isOpaque, sumOf } = require("./samples.js");
 
 /** Pixels of a strip: read, converted and written at once; small enough not to freeze the panel. */
 const STRIP_PIXELS = 2e6;
@@ -28,7 +29,10 @@ const WAITING_BYTES = 240e6;
  * @property {Depth} depth
  * @property {(part: Rect) => Promise<Samples>} read of a rectangle inside `rect`
  *
- * @typedef {Readable & {opaque: () => boolean}} Photo a layer; `opaque`: all that was read of it is
+ * @typedef {object} Witness what is remembered of all that was read of a layer
+ * @property {() => boolean} opaque nothing below shows through it
+ * @property {(asking: Asking) => Promise<boolean>} unchanged it is still the same, bit for bit; inside of a modal command
+ * @typedef {Readable & Witness} Photo a layer
  *
  * @typedef {object} Restored
  * @property {Record<string, any>} result as the bridge's frame has it
@@ -146,10 +150,19 @@ function inMemory({ payload, content }, rect) {
  */
 function inHost({ host, pixels }, target, form, { cancellation }) {
   let opaque = true;
+  /** @type {{part: Rect, sum: string}[]} */
+  const seen = [];
+  /** @param {Rect} part */
+  const look = async (part) => {
+    const samples = await pixels.readPixels(target, form, part);
+    const alpha = await pixels.readHiddenAlpha(target, form, part);
+    return { samples, alpha, sum: `${sumOf(samples)} ${alpha && sumOf(alpha)}` };
+  };
   /** @param {Rect} part */
   const read = async (part) => {
-    const samples = await pixels.readPixels(target, form, part);
-    if (opaque) opaque = await pixels.coversAll(target, form, part, samples);
+    const { samples, alpha, sum } = await look(part);
+    seen.push({ part, sum });
+    opaque = opaque && (alpha ? alpha.every((value) => value === 255) : form.channels !== 4 || isOpaque(samples));
     return samples;
   };
   return {
@@ -158,6 +171,13 @@ function inHost({ host, pixels }, target, form, { cancellation }) {
     depth: DEPTHS[form.bits],
     read: (part) => host.modal("GPEN Enhance", () => read(part), cancellation),
     opaque: () => opaque,
+    unchanged: async (now) => {
+      for (const { part, sum } of seen) {
+        if (now.cancellation) now.cancellation.check();
+        if ((await look(part)).sum !== sum) return false;
+      }
+      return true;
+    },
   };
 }
 

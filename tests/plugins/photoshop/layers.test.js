@@ -417,6 +417,87 @@ for (const [code, change] of Object.entries(MEANWHILE)) {
   });
 }
 
+/** A few levels in one pixel, as a healing brush leaves them: too little for a small picture of the layer. */
+function retouched({ document }, layer, x, y) {
+  const rect = rectOf(x, y, 1, 1);
+  layer.raster.write(rect, layer.raster.read(rect).map((value, at) => (at === 3 ? value : value - 12)));
+  document.record("Healing Brush");
+}
+
+async function runWhile(made, change, asked) {
+  const { enhance } = made.tools.bridge;
+  made.tools.bridge.enhance = async (...given) => {
+    const answer = await enhance.apply(made.tools.bridge, given);
+    made.tools.bridge.enhance = enhance; // a second rectangle is asked for undisturbed
+    change();
+    return answer;
+  };
+  const before = made.document.history.length;
+  const outcome = await made.run(asked).catch((problem) => problem);
+  return { outcome, states: made.document.history.length - before };
+}
+
+test("a small retouch meanwhile, where the result would hide it, is noticed", async () => {
+  for (const [x, y, parameters] of [[300, 150, {}], [5, 5, { denoise: 20 }]]) {
+    const made = await opened();
+    const source = made.document.addLayer(PHOTO);
+    const { outcome, states } = await runWhile(made, () => retouched(made, source, x, y), { parameters });
+    assert.equal(outcome.code, "layer_changed");
+    assert.equal(states, 1, "only the retouch");
+    assert.equal(made.world.liveImages, 0);
+  }
+});
+
+test("in gray documents an erased pixel is noticed as well", async () => {
+  const made = await opened({ mode: "Grayscale", profile: "Gray Gamma 2.2" });
+  const source = made.document.addLayer({ ...PHOTO, paint: painter([{ left: 0, top: 20 }], { gray: true }) });
+  const erase = () => {
+    source.raster.write(rectOf(300, 150, 1, 1), Uint8Array.of(source.raster.read(rectOf(300, 150, 1, 1))[0], 200));
+    made.document.record("Eraser");
+  };
+  const { outcome } = await runWhile(made, erase);
+  assert.equal(outcome.code, "layer_changed");
+});
+
+test("work elsewhere meanwhile is no reason to stop: beside the faces, on other layers, or undone", async () => {
+  const elsewhere = {
+    "beside the faces": (made, source) => retouched(made, source, 5, 5),
+    "on another layer": (made, source, other) => retouched(made, other, 300, 150),
+    undone: (made, source) => {
+      retouched(made, source, 300, 150);
+      made.document.undo();
+    },
+  };
+  for (const [name, change] of Object.entries(elsewhere)) {
+    const made = await opened();
+    const other = made.document.addLayer({ ...PHOTO, name: "Other" });
+    const source = made.document.addLayer(PHOTO);
+    const { outcome } = await runWhile(made, () => change(made, source, other));
+    assert.equal(outcome.restored, 1, name);
+  }
+});
+
+test("found faces are used again after an enhancement, and found anew after a retouch of a face", async () => {
+  const made = await opened();
+  const source = made.document.addLayer(PHOTO);
+  const { Model } = made.world.load("src/state.js");
+  const model = new Model({ tools: made.tools, storage: globalThis.localStorage, onChange: () => {} });
+  model.setParameters({ denoise: 0, sharpen: 0 });
+  let asked = 0;
+  const { faces } = made.tools.bridge;
+  made.tools.bridge.faces = (...given) => ((asked += 1), faces.apply(made.tools.bridge, given));
+  const enhanced = async () => {
+    await inPhotoshop(() => model.enhance());
+    assert.equal(model.state.problem, null);
+    return made.document.state.layers.at(-2).opacity; // the newest lies right above the photo
+  };
+  await inPhotoshop(() => model.findFaces());
+  model.setFace(0, { strength: 40 });
+  assert.deepEqual([await enhanced(), await enhanced(), asked], [40, 40, 1]);
+  retouched(made, source, 300, 150);
+  assert.deepEqual([await enhanced(), asked], [70, 2]);
+});
+
 test("the user may switch documents meanwhile; the result goes where it belongs", async () => {
   const made = await opened();
   made.document.addLayer(PHOTO);

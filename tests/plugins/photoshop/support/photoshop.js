@@ -108,6 +108,7 @@ function photoshopModule(world) {
     get colorProfileName() { return this._document.profile; }
     get layers() { return this._document.state.layers.map((one) => new Layer(this._document, one.id)); }
     get activeLayers() { return this._document.active.map((id) => new Layer(this._document, id)); }
+    get activeHistoryState() { return { id: this._document.history.at(-1).id }; }
     get artboards() {
       return this._document.state.layers.filter((one) => one.artboard).map((one) => new Layer(this._document, one.id));
     }
