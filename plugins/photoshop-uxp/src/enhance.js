@@ -348,7 +348,7 @@ async function write({ host, pixels, say }, { settings, cancellation, onProgress
 
 /**
  * @param {typeof import("./pixels.js")} pixels
- * @param {{target: Target, form: Form, joint: import("./host.js").Joint, selection: Captured["selection"]}} place
+ * @param {{target: Target, form: Form, joint: import("./joint.js").Joint, selection: Captured["selection"]}} place
  * @param {number} layerID
  * @param {Piece} piece
  * @param {boolean} first of its layer

@@ -4,6 +4,7 @@
 
 const { action, app, constants, core } = require("photoshop");
 const { area, intersection, sameRect } = require("./geometry.js");
+const { WITHOUT_PIXELS, jointFor } = require("./joint.js");
 const { Problem, asProblem } = require("./problem.js");
 
 const BUSY = 9;
@@ -14,6 +15,7 @@ const RETRY_SECONDS = 5;
 
 /**
  * @typedef {import("./geometry.js").Rect} Rect
+ * @typedef {import("./joint.js").Joint} Joint
  * @typedef {import("./cancellation.js").Cancellation} Cancellation
  * @typedef {import("photoshop/dom/Document").Document} Document
  * @typedef {import("photoshop/dom/Layer").Layer} Layer
@@ -30,12 +32,6 @@ const RETRY_SECONDS = 5;
  * @property {8 | 16 | 32} bits
  * @property {Rect} canvas
  * @property {Rect} bounds where the layer has pixels, cut to the canvas
- *
- * @typedef {object} Joint how results join the layers around them
- * @property {boolean} clipped they belong to a clipping group
- * @property {boolean} shaped its base is the source, which gives them its shape, masks, opacity and mode
- * @property {("user" | "vector")[]} masks the source's own masks, where results must repeat them
- * @property {boolean} exact false: the source is translucent or blended, and results cannot take that from it
  */
 
 /** @type {Record<string, "RGB" | "Grayscale" | "Lab">} */
@@ -44,12 +40,6 @@ const MODES = {
   [constants.DocumentMode.GRAYSCALE]: "Grayscale",
   [constants.DocumentMode.LAB]: "Lab",
 };
-/** Kinds of layers that have no pixels of their own. */
-const WITHOUT_PIXELS = new Set([
-  "blackAndWhite", "brightnessContrast", "channelMixer", "colorBalance", "colorLookup", "curves", "exposure",
-  "gradientMap", "hueSaturation", "inversion", "levels", "photoFilter", "posterize", "selectiveColor",
-  "threshold", "vibrance",
-]);
 
 /** The open documents, the active one first. */
 function openDocuments() {
@@ -163,8 +153,7 @@ function artboardOf(document, layer) {
 }
 
 /**
- * How results join the layers around them, as these are now. Laid over a source that is translucent or blended,
- * a result would cover what the source does not; clipped to the source it has the source's shape, opacity and mode.
+ * How results join the layers around them, as these are now.
  *
  * @param {Target} target
  * @param {boolean} opaque the source's pixels are
@@ -175,40 +164,7 @@ async function jointOf(target, opaque) {
   const document = documentOf(target.documentID);
   const layer = /** @type {Layer} */ (layerOf(document, target.besideID));
   const masks = await masksOf(document.id, layer.id);
-  const plain = opaque && masks.length === 0 && coversFully(layer);
-  if (layer.isClippingMask) return { clipped: true, shaped: false, masks, exact: plain };
-  if (isBase(layer, document) || (!plain && canBeBase(layer)))
-    return { clipped: true, shaped: true, masks: [], exact: true };
-  return { clipped: false, shaped: false, masks, exact: plain };
-}
-
-/**
- * Whether opacity, fill and mode let a layer hide what is below it.
- *
- * @param {Layer} layer
- */
-function coversFully(layer) {
-  if (layer.isBackgroundLayer) return true;
-  const { NORMAL, PASSTHROUGH } = constants.BlendMode;
-  const mode = layer.blendMode;
-  return layer.opacity === 100 && layer.fillOpacity === 100 && (mode === NORMAL || mode === PASSTHROUGH);
-}
-
-/**
- * Whether clipping to a layer leaves the layer as it looks. The base of a clipping group is drawn by itself first;
- * a group that passes through must not hold anything that works on what is below the group.
- *
- * @param {Layer} layer
- * @returns {boolean}
- */
-function canBeBase(layer) {
-  const { NORMAL, PASSTHROUGH } = constants.BlendMode;
-  return (
-    layer.blendMode !== PASSTHROUGH ||
-    Array.from(layer.layers || [])
-      .filter((inside) => inside.visible && !inside.isClippingMask)
-      .every((inside) => (inside.blendMode === PASSTHROUGH ? canBeBase(inside) : inside.blendMode === NORMAL && !WITHOUT_PIXELS.has(inside.kind)))
-  );
+  return jointFor(layer, { opaque, masks, isBase: isBase(layer, document) });
 }
 
 /**

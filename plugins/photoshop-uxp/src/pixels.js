@@ -114,13 +114,13 @@ async function readPixels(target, form, rect) {
   const { imageData, sourceBounds } = await imaging.getPixels(query(target, rect, form));
   try {
     const data = await imageData.getData({ chunky: true, fullRange: true });
-    if (form.channels === 1) return data;
     const got = { left: sourceBounds.left, top: sourceBounds.top, right: 0, bottom: 0 };
     got.right = got.left + imageData.width;
     got.bottom = got.top + imageData.height;
     if (area(got) === area(rect)) return withChannels(data, imageData.components, form.channels);
-    // Photoshop trims to where pixels are; what it left out is transparent.
-    return withChannels(surrounded(withChannels(data, imageData.components, 4), got, rect), 4, form.channels);
+    // Photoshop trims to where pixels are; what it left out is transparent, in gray black with its alpha apart.
+    const whole = form.channels === 1 ? 1 : 4;
+    return withChannels(surrounded(withChannels(data, imageData.components, whole), got, rect, whole), whole, form.channels);
   } finally {
     imageData.dispose();
   }
@@ -213,7 +213,7 @@ async function readSelection(target) {
 }
 
 /**
- * What of a rectangle the layer shows by itself: its own masks, and its transparency where that does not
+ * What of a rectangle is shown by what was read: the layer's own masks, and the transparency where that does not
  * come with the pixels (gray documents).
  *
  * @param {Target} target
@@ -225,9 +225,10 @@ async function readSelection(target) {
 async function readOwnMasks(target, form, rect, kinds) {
   /** @type {(Uint8Array | null)[]} */
   const masks = [];
-  if (target.layerID === null) return masks;
+  const { documentID, layerID } = target;
   for (const kind of kinds) {
-    const asked = { documentID: target.documentID, layerID: target.layerID, kind, sourceBounds: rect };
+    if (layerID === null) break;
+    const asked = { documentID, layerID, kind, sourceBounds: rect };
     const { imageData, sourceBounds } = await imaging.getLayerMask(asked);
     masks.push(await maskOf(imageData, sourceBounds, rect));
   }
@@ -246,11 +247,12 @@ async function alphaThroughRgb(target, rect, targetSize) {
   const asked = { ...query(target, rect, { space: "RGB", bits: 8 }), ...(targetSize ? { targetSize } : {}) };
   const { imageData, sourceBounds } = await imaging.getPixels(asked);
   try {
-    if (imageData.components !== 4) return null;
-    const data = await imageData.getData({ chunky: true });
     const { left, top } = sourceBounds;
     const got = { left, top, right: left + imageData.width, bottom: top + imageData.height };
-    return alphaOf(targetSize || area(got) === area(rect) ? data : surrounded(data, got, rect));
+    const all = targetSize !== undefined || area(got) === area(rect);
+    if (all && imageData.components !== 4) return null;
+    const data = withChannels(await imageData.getData({ chunky: true }), imageData.components, 4);
+    return alphaOf(all ? data : surrounded(data, got, rect, 4));
   } finally {
     imageData.dispose();
   }

@@ -93,19 +93,20 @@ function sumOf(samples) {
 }
 
 /**
- * A rectangle of a picture into a larger, transparent one.
+ * A rectangle of a picture into a larger one of zeros.
  *
- * @param {Samples} samples four channels of `inner`
+ * @param {Samples} samples of `inner`
  * @param {import("./geometry.js").Rect} inner lies in `outer`
  * @param {import("./geometry.js").Rect} outer
- * @returns {Samples} four channels of `outer`
+ * @param {number} channels
+ * @returns {Samples} of `outer`
  */
-function surrounded(samples, inner, outer) {
+function surrounded(samples, inner, outer, channels) {
   const [width, wide] = [inner.right - inner.left, outer.right - outer.left];
-  const result = blankLike(samples, 4 * wide * (outer.bottom - outer.top));
+  const result = blankLike(samples, channels * wide * (outer.bottom - outer.top));
   for (let row = inner.top; row < inner.bottom; row += 1) {
-    const line = samples.subarray(4 * width * (row - inner.top), 4 * width * (row - inner.top + 1));
-    result.set(line, 4 * (wide * (row - outer.top) + inner.left - outer.left));
+    const line = samples.subarray(channels * width * (row - inner.top), channels * width * (row - inner.top + 1));
+    result.set(line, channels * (wide * (row - outer.top) + inner.left - outer.left));
   }
   return result;
 }

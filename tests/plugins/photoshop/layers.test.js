@@ -97,6 +97,27 @@ test("everything visible can be worked on instead; the result lies on top of it"
   assert.deepEqual(made.document.active, [curves.id]);
 });
 
+for (const mode of ["Grayscale", "RGB"])
+  test(`everything visible on a transparent canvas stays transparent where it was, and in its place: ${mode}`, async () => {
+    const gray = mode === "Grayscale";
+    const made = await opened({ mode, ...(gray ? { profile: "Gray Gamma 2.2" } : {}) });
+    const rect = rectOf(13, 9, 390, 310);
+    made.document.addLayer({ ...PHOTO, rect, paint: painter([{ left: 0, top: 20 }], { gray, alpha: (x) => (x > 380 ? 0 : 1) }) });
+    const before = made.document.composite(WHOLE);
+    const outcome = await made.run({ settings: { source: "visible" }, parameters: { denoise: 20 } });
+    assert.equal(outcome.restored, 1);
+    const now = made.document.composite(WHOLE);
+    const channels = gray ? 2 : 4;
+    let [difference, count] = [0, 0];
+    for (let at = 0; at < now.length; at += channels) {
+      if (now[at + channels - 1] !== before[at + channels - 1]) assert.fail(`alpha at ${at / channels} is ${now[at + channels - 1]}`);
+      if (now[at + channels - 1] === 0) continue;
+      difference += Math.abs(now[at] - before[at]);
+      count += 1;
+    }
+    assert.ok(difference / count < 6, `a pixel changed by ${difference / count} on average`);
+  });
+
 test("locked layers, smart objects, type and groups are read; the result is a pixel layer above", async () => {
   for (const facts of [{ locked: true }, { kind: "smartObject" }, { kind: "text" }]) {
     const made = await opened();

@@ -167,6 +167,27 @@ class FakeDocument {
 
   // --- pixels ---
 
+  /** A rectangle trimmed to where layers have pixels; of area 0 where none has. */
+  extent(layers, rect) {
+    const parts = [];
+    const gather = (layer) => {
+      const { bounds } = layer.raster || {};
+      if (bounds)
+        parts.push({
+          left: Math.max(rect.left, bounds.left),
+          top: Math.max(rect.top, bounds.top),
+          right: Math.min(rect.right, bounds.right),
+          bottom: Math.min(rect.bottom, bounds.bottom),
+        });
+      (layer.children || []).filter((child) => child.visible).forEach(gather);
+    };
+    layers.filter((layer) => layer.visible).forEach(gather);
+    const met = parts.filter((part) => part.right > part.left && part.bottom > part.top);
+    if (met.length === 0) return { ...rect, right: rect.left };
+    const most = (side, choose) => choose(...met.map((part) => part[side]));
+    return { left: most("left", Math.min), top: most("top", Math.min), right: most("right", Math.max), bottom: most("bottom", Math.max) };
+  }
+
   /** Values of a layer as it lies, without masks; alpha last. */
   values(layer, rect) {
     if (layer.raster) return layer.raster.read(rect);

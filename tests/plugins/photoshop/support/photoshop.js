@@ -212,7 +212,7 @@ function photoshopModule(world) {
       const layer = options.layerID === undefined ? null : layerFor(document, options.layerID);
       const canvas = { left: 0, top: 0, right: document.state.size.width, bottom: document.state.size.height };
       const where = layer ? new Layer(document, layer.id).boundsNoEffects : canvas;
-      const rect = meet(options.sourceBounds || where, where);
+      const rect = document.extent(layer ? [layer] : document.state.layers, meet(options.sourceBounds || where, where));
       if (rect.right <= rect.left || rect.bottom <= rect.top) throw new Error("The requested region has no pixels.");
       const space = options.colorSpace || document.colour;
       const own = document.profile + (document.bits === 32 ? LINEAR[document.colour] : "");
@@ -472,7 +472,6 @@ function photoshopModule(world) {
 
   const core = { executeAsModal, showAlert: async ({ message }) => void world.alerts.push(message) };
   const constants = {
-    BlendMode: { NORMAL: "normal", MULTIPLY: "multiply", PASSTHROUGH: "passThrough" },
     DocumentMode: { RGB: MODES.RGB, GRAYSCALE: MODES.Grayscale, LAB: MODES.Lab },
     ChangeMode: { RGB: MODES.RGB },
     ElementPlacement: { PLACEBEFORE: "placeBefore", PLACEINSIDE: "placeInside" },
