@@ -320,6 +320,7 @@ async function write({ host, pixels, say }, { settings, cancellation, onProgress
       if (!same || (host.isTouched(target) && !(await photo.unchanged({ cancellation }))))
         throw new Problem("layer_changed", { values: { layer: target.documentName } });
       const joint = await host.jointOf(target, photo.opaque());
+      const ownMasks = await ownMasksOf(pixels, target, form, joint, plan);
       /** @type {number[]} */
       const made = [];
       try {
@@ -328,7 +329,7 @@ async function write({ host, pixels, say }, { settings, cancellation, onProgress
           const { layers, shown } = await host.createLayers(target, joint.clipped, plan, groupName, made);
           for (const [index, layer] of plan.entries()) {
             for (const [number, piece] of layer.pieces.entries()) {
-              await writePiece(pixels, { target, form, joint, selection }, layers[index], piece, number === 0, cancellation);
+              await writePiece(pixels, { target, form, selection, shaped: joint.shaped, ownMasks }, layers[index], piece, number === 0, cancellation);
               const share = (index + (number + 1) / layer.pieces.length) / plan.length;
               onProgress("write", 0.9 + 0.1 * share);
               context.reportProgress({ value: share });
@@ -346,24 +347,48 @@ async function write({ host, pixels, say }, { settings, cancellation, onProgress
   );
 }
 
+/** @typedef {(strip: Rect) => Promise<(Uint8Array | null)[]>} OwnMasks what the source shows of a strip by itself */
+
+/**
+ * What results must repeat of what the source shows by itself. All that is visible will soon hold the results too, so
+ * there it is read before they are made.
+ *
+ * @param {typeof import("./pixels.js")} pixels
+ * @param {Target} target
+ * @param {Form} form
+ * @param {import("./joint.js").Joint} joint
+ * @param {PlannedLayer[]} plan
+ * @returns {Promise<OwnMasks | null>} null: nothing
+ */
+async function ownMasksOf(pixels, target, form, { shaped, masks }, plan) {
+  if (masks.length === 0 && (shaped || !form.hidesAlpha)) return null;
+  /** @type {OwnMasks} */
+  const read = (strip) => pixels.readOwnMasks(target, form, strip, masks);
+  if (target.layerID !== null) return read;
+  const pieces = plan.flatMap((layer) => layer.pieces);
+  /** @type {Map<string, (Uint8Array | null)[]>} */
+  const before = new Map();
+  for (const strip of pieces.flatMap((piece) => strips(piece.restored.image.rect, STRIP_PIXELS)))
+    before.set(JSON.stringify(strip), await read(strip));
+  return async (strip) => before.get(JSON.stringify(strip)) || [];
+}
+
 /**
  * @param {typeof import("./pixels.js")} pixels
- * @param {{target: Target, form: Form, joint: import("./joint.js").Joint, selection: Captured["selection"]}} place
+ * @param {{target: Target, form: Form, selection: Captured["selection"], shaped: boolean, ownMasks: OwnMasks | null}} place
  * @param {number} layerID
  * @param {Piece} piece
  * @param {boolean} first of its layer
  * @param {Cancellation} cancellation
  */
-async function writePiece(pixels, { target, form, joint, selection }, layerID, piece, first, cancellation) {
-  const { shaped, masks: kinds } = joint;
-  const repeats = kinds.length > 0 || (form.hidesAlpha && !shaped);
-  const masked = piece.mask !== null || selection !== null || repeats;
+async function writePiece(pixels, { target, form, selection, shaped, ownMasks }, layerID, piece, first, cancellation) {
+  const masked = piece.mask !== null || selection !== null || ownMasks !== null;
   let makesMask = first;
   for (const strip of strips(piece.restored.image.rect, STRIP_PIXELS)) {
     cancellation.check();
     await pixels.writePixels(target, form, layerID, strip, await piece.restored.image.read(strip), shaped);
     if (!masked) continue;
-    const masks = repeats ? await pixels.readOwnMasks(target, form, strip, kinds) : [];
+    const masks = ownMasks ? [...(await ownMasks(strip))] : [];
     if (selection) masks.push(selectionOver(selection, strip));
     if (piece.mask) {
       const feather = await piece.mask.read(strip);
