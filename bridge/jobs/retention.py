@@ -182,7 +182,7 @@ _NAMED = (
     " (acked_at IS NOT NULL OR fetched_at IS NOT NULL) OR state = 'failed' AND"
     " job IN (SELECT job FROM jobs WHERE control = 'cancelled'))"
 )
-"""A job names its sources until their results were taken, or it was cancelled (also after items of it failed)."""
+"""A job names its sources until their results were taken, or it was cancelled, also after a failure."""
 
 
 def _own_file(path: Path, root: Path) -> int | None:
