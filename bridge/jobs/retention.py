@@ -179,9 +179,10 @@ class Retention:
 
 _NAMED = (
     "SELECT {} FROM items WHERE NOT (state = 'cancelled' OR state = 'done' AND"
-    " (acked_at IS NOT NULL OR fetched_at IS NOT NULL))"
+    " (acked_at IS NOT NULL OR fetched_at IS NOT NULL) OR state = 'failed' AND"
+    " job IN (SELECT job FROM jobs WHERE control = 'cancelled'))"
 )
-"""A job names its sources until their results were taken, or it was cancelled."""
+"""A job names its sources until their results were taken, or it was cancelled, also after a failure."""
 
 
 def _own_file(path: Path, root: Path) -> int | None:

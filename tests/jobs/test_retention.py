@@ -109,3 +109,16 @@ def test_uploads_and_exchange_files_that_no_job_names(room: Room) -> None:
     assert gone == {unnamed, "run/old.png"}
     assert (exchange / "0.png").exists()  # named by a job that is not done
     assert Path(room.uploads.path(named)).exists()
+
+
+def test_the_upload_of_a_failed_item_stays_until_its_job_is_cancelled(room: Room) -> None:
+    """It may be tried again; a client that gave up says so by cancelling."""
+    upload = room.uploads.create("owner", "a.png", None).upload
+    job = room.submit(1)
+    with room.store.write() as rows:
+        rows.execute("UPDATE items SET upload = ?, state = 'failed'", (upload,))
+        rows.execute("UPDATE uploads SET created_at = '2020-01-01T00:00:00Z'")
+    tidy = retention(room, max_bytes=0)
+    assert tidy.plan() == []
+    room.batches.cancel(job)
+    assert [removal.name for removal in tidy.tidy()] == [upload]

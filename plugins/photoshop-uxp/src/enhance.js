@@ -4,8 +4,9 @@
 // never written to; what is written is one step in the history or nothing; the user may go on working.
 "use strict";
 
-const { area, boxOf, intersection, moved, regionsOf, strips } = require("./geometry.js");
+const { area, boxOf, intersection, moved, regionsOf, sameRect, strips } = require("./geometry.js");
 const { findFaces } = require("./faces.js");
+const { settle } = require("./far.js");
 const { Problem } = require("./problem.js");
 const { eightBits, product } = require("./samples.js");
 const { Ledger, STRIP_PIXELS, inHost, restore } = require("./work.js");
@@ -18,6 +19,7 @@ const { Ledger, STRIP_PIXELS, inHost, restore } = require("./work.js");
  * @typedef {import("./pixels.js").Form} Form
  * @typedef {import("./protocol.js").Samples} Samples
  * @typedef {import("./settings.js").Settings} Settings
+ * @typedef {import("./work.js").Photo} Photo
  * @typedef {import("./work.js").Readable} Readable
  * @typedef {import("./work.js").Restored} Restored
  * @typedef {import("./cancellation.js").Cancellation} Cancellation
@@ -29,7 +31,8 @@ const { Ledger, STRIP_PIXELS, inHost, restore } = require("./work.js");
  * @property {(key: string, values?: Record<string, string | number>) => string} say names layers in the user's language
  *
  * @typedef {FoundFace & {wanted?: boolean}} ChosenFace `strength` is the face's own, where it has one
- * @typedef {{target: Target, fingerprint: Samples, faces: ChosenFace[]}} Found what Find faces gave, ticked by the user
+ * @typedef {{target: Target, fingerprint: Samples, photo: Photo, faces: ChosenFace[]}} Found what Find faces gave, ticked
+ *   by the user; `photo` was read where the faces are
  *
  * @typedef {object} Order
  * @property {number | null} documentID null: the active document
@@ -64,6 +67,21 @@ const { Ledger, STRIP_PIXELS, inHost, restore } = require("./work.js");
  * @throws {Problem} by name; the document is then as it was
  */
 async function enhanceLayer(tools, order) {
+  const ledger = new Ledger();
+  try {
+    return await captureAndWrite(tools, order, ledger);
+  } finally {
+    await settle(tools.bridge, ledger.errands);
+  }
+}
+
+/**
+ * @param {Tools} tools
+ * @param {Order} order
+ * @param {Ledger} ledger
+ * @returns {Promise<Outcome>}
+ */
+async function captureAndWrite(tools, order, ledger) {
   const { settings, cancellation, onProgress } = order;
   const began = Date.now();
   cancellation.check();
@@ -73,13 +91,14 @@ async function enhanceLayer(tools, order) {
   const asking = { cancellation, onWait: () => onProgress("waiting", 0.05) };
   const found = await facesFor(tools, order, captured, asking);
   const chosen = found.filter((face) => isWanted(face, settings, captured.selection));
-  const { warnings, told, plan, form, restored, checkpoints, settle } = await worked(tools, order, captured, chosen, asking);
+  const { warnings, told, plan, photo, form, restored, checkpoints } = await worked(tools, order, captured, chosen, asking, ledger);
   let shown = /** @type {number[]} */ ([]);
   if (plan.length > 0) {
     onProgress("write", 0.9);
-    shown = await write(tools, order, captured, form, plan);
+    const written = await write(tools, order, captured, form, photo, plan);
+    shown = written.shown;
+    if (!written.exact) warnings.push("covers_more");
   }
-  await settle();
   onProgress("done", 1);
   return {
     documentID: target.documentID,
@@ -128,16 +147,28 @@ function capture({ host, pixels }, { documentID, settings, cancellation }) {
  * @param {import("./bridge.js").Asking} asking
  * @returns {Promise<ChosenFace[]>}
  */
-async function facesFor(tools, { settings, found, onProgress }, { target, fingerprint }, asking) {
-  const same =
-    found &&
-    found.target.documentID === target.documentID &&
-    found.target.layerID === target.layerID &&
-    tools.pixels.looksTheSame(found.fingerprint, fingerprint);
-  if (found && same) return found.faces;
+async function facesFor(tools, { settings, found, onProgress }, captured, asking) {
+  const { target } = captured;
+  if (found && (await isStill(tools, found, captured, asking))) return found.faces;
   if (settings.parameters.strength === 0) return [];
   onProgress("find", 0.1);
   return findFaces(tools, target, asking);
+}
+
+/**
+ * Whether faces lie where they were found.
+ *
+ * @param {Tools} tools
+ * @param {Found} found
+ * @param {Captured} captured
+ * @param {import("./bridge.js").Asking} asking
+ */
+async function isStill({ host, pixels }, found, { target, fingerprint }, asking) {
+  const before = found.target;
+  if (before.documentID !== target.documentID || before.layerID !== target.layerID) return false;
+  if (!sameRect(before.bounds, target.bounds) || !pixels.looksTheSame(found.fingerprint, fingerprint)) return false;
+  if (before.history === target.history) return true;
+  return host.modal("GPEN Enhance", () => found.photo.unchanged(asking), asking.cancellation);
 }
 
 /**
@@ -164,11 +195,12 @@ function strengthOf(face, settings) {
  * @param {Captured} captured
  * @param {ChosenFace[]} faces
  * @param {import("./bridge.js").Asking} asking
+ * @param {Ledger} ledger
  */
-async function worked(tools, order, captured, faces, asking) {
+async function worked(tools, order, captured, faces, asking, ledger) {
   const warnings = captured.reduced ? ["depth_reduced"] : [];
   try {
-    return { ...(await layersFor(tools, order, captured, faces, asking)), warnings, form: captured.form };
+    return { ...(await layersFor(tools, order, captured, faces, asking, ledger)), warnings, form: captured.form };
   } catch (error) {
     const unknown = ["profile_unknown", "profile_invalid"].includes(/** @type {Problem} */ (error).code);
     if (!unknown || captured.form.convertTo) throw error;
@@ -177,7 +209,7 @@ async function worked(tools, order, captured, faces, asking) {
   const { pixels, host } = tools;
   const { form } = await host.modal("GPEN Enhance", () => pixels.probe(target, { convert: true }));
   warnings.push("profile_converted");
-  return { ...(await layersFor(tools, order, { ...captured, form }, faces, asking)), warnings, form };
+  return { ...(await layersFor(tools, order, { ...captured, form }, faces, asking, ledger)), warnings, form };
 }
 
 /**
@@ -189,19 +221,19 @@ async function worked(tools, order, captured, faces, asking) {
  * @param {Captured} captured
  * @param {ChosenFace[]} faces
  * @param {import("./bridge.js").Asking} asking
+ * @param {Ledger} ledger
  */
-async function layersFor(tools, order, { target, form }, faces, asking) {
+async function layersFor(tools, order, { target, form }, faces, asking, ledger) {
   const { denoise, sharpen, mode } = order.settings.parameters;
-  const ledger = new Ledger();
   /** @type {Ask} */
   const ask = (source, rect, question) => restore(tools.bridge, source, rect, form.profile, question, asking, ledger);
   const photo = inHost(tools, target, form, asking);
-  if (denoise === 0 && sharpen === 0) return together(await faceLayers(tools, order, photo, faces, ask));
+  if (denoise === 0 && sharpen === 0) return { photo, ...together(await faceLayers(tools, order, photo, faces, ask)) };
   order.onProgress("filter", 0.2);
   const whole = await ask(photo, photo.rect, { params: { strength: 0, denoise, sharpen, mode } });
   const name = tools.say("layer_filtered", { denoise, sharpen });
   const filtered = { name, opacity: 100, pieces: [{ restored: whole, mask: null, weight: 1 }] };
-  return together([filtered, ...(await faceLayers(tools, order, whole.image, faces, ask))]);
+  return { photo, ...together([filtered, ...(await faceLayers(tools, order, whole.image, faces, ask))]) };
 }
 
 /**
@@ -255,7 +287,6 @@ function together(plan) {
     restored: faces.length,
     checkpoints: [...new Set(faces.map((face) => face.checkpoint))].sort(),
     told: [...new Set(answers.flatMap(({ result }) => /** @type {string[]} */ (result.warnings || [])))],
-    settle: () => Promise.all(answers.map((answer) => answer.settle())),
   };
 }
 
@@ -271,10 +302,11 @@ function onWire({ box, landmarks, score, strength }) {
  * @param {Order} order
  * @param {Captured} captured
  * @param {Form} form in which the pixels travelled
+ * @param {Photo} photo what the bridge was given
  * @param {PlannedLayer[]} plan
- * @returns {Promise<number[]>} the layers to switch for before and after
+ * @returns {Promise<{shown: number[], exact: boolean}>} the layers to switch for before and after; `exact` as in Joint
  */
-async function write({ host, pixels, say }, { settings, cancellation, onProgress }, captured, form, plan) {
+async function write({ host, pixels, say }, { settings, cancellation, onProgress }, captured, form, photo, plan) {
   const { target, selection } = captured;
   const title = say("history", { preset: say(`preset:${settings.preset}`) });
   cancellation.check();
@@ -283,23 +315,28 @@ async function write({ host, pixels, say }, { settings, cancellation, onProgress
     async (context) => {
       await host.checkStillThere(target);
       const { fingerprint } = await pixels.probe(target);
-      if (!pixels.looksTheSame(captured.fingerprint, fingerprint))
+      const same = pixels.looksTheSame(captured.fingerprint, fingerprint);
+      // A small retouch does not show in the small picture; work on other layers does not change this one.
+      if (!same || (host.isTouched(target) && !(await photo.unchanged({ cancellation }))))
         throw new Problem("layer_changed", { values: { layer: target.documentName } });
+      const joint = await host.jointOf(target, photo.opaque());
+      const ownMasks = await ownMasksOf(pixels, target, form, joint, plan);
       /** @type {number[]} */
       const made = [];
       try {
         return await host.inOneStep(context, target.documentID, title, async () => {
-          const { layers, shown } = await host.createLayers(target, plan, plan.length > 1 ? title : null, made);
+          const groupName = plan.length > 1 ? title : null;
+          const { layers, shown } = await host.createLayers(target, joint.clipped, plan, groupName, made);
           for (const [index, layer] of plan.entries()) {
             for (const [number, piece] of layer.pieces.entries()) {
-              await writePiece(pixels, { target, form, selection }, layers[index], piece, number === 0, cancellation);
+              await writePiece(pixels, { target, form, selection, shaped: joint.shaped, ownMasks }, layers[index], piece, number === 0, cancellation);
               const share = (index + (number + 1) / layer.pieces.length) / plan.length;
               onProgress("write", 0.9 + 0.1 * share);
               context.reportProgress({ value: share });
             }
           }
           cancellation.check();
-          return shown;
+          return { shown, exact: joint.exact };
         });
       } catch (error) {
         if (!context.isCancelled) host.deleteLayers(target.documentID, made);
@@ -310,22 +347,48 @@ async function write({ host, pixels, say }, { settings, cancellation, onProgress
   );
 }
 
+/** @typedef {(strip: Rect) => Promise<(Uint8Array | null)[]>} OwnMasks what the source shows of a strip by itself */
+
+/**
+ * What results must repeat of what the source shows by itself. All that is visible will soon hold the results too, so
+ * there it is read before they are made.
+ *
+ * @param {typeof import("./pixels.js")} pixels
+ * @param {Target} target
+ * @param {Form} form
+ * @param {import("./joint.js").Joint} joint
+ * @param {PlannedLayer[]} plan
+ * @returns {Promise<OwnMasks | null>} null: nothing
+ */
+async function ownMasksOf(pixels, target, form, { shaped, masks }, plan) {
+  if (masks.length === 0 && (shaped || !form.hidesAlpha)) return null;
+  /** @type {OwnMasks} */
+  const read = (strip) => pixels.readOwnMasks(target, form, strip, masks);
+  if (target.layerID !== null) return read;
+  const pieces = plan.flatMap((layer) => layer.pieces);
+  /** @type {Map<string, (Uint8Array | null)[]>} */
+  const before = new Map();
+  for (const strip of pieces.flatMap((piece) => strips(piece.restored.image.rect, STRIP_PIXELS)))
+    before.set(JSON.stringify(strip), await read(strip));
+  return async (strip) => before.get(JSON.stringify(strip)) || [];
+}
+
 /**
  * @param {typeof import("./pixels.js")} pixels
- * @param {{target: Target, form: Form, selection: Captured["selection"]}} place
+ * @param {{target: Target, form: Form, selection: Captured["selection"], shaped: boolean, ownMasks: OwnMasks | null}} place
  * @param {number} layerID
  * @param {Piece} piece
  * @param {boolean} first of its layer
  * @param {Cancellation} cancellation
  */
-async function writePiece(pixels, { target, form, selection }, layerID, piece, first, cancellation) {
-  const masked = piece.mask !== null || selection !== null || target.masks.length > 0 || form.hidesAlpha;
+async function writePiece(pixels, { target, form, selection, shaped, ownMasks }, layerID, piece, first, cancellation) {
+  const masked = piece.mask !== null || selection !== null || ownMasks !== null;
   let makesMask = first;
   for (const strip of strips(piece.restored.image.rect, STRIP_PIXELS)) {
     cancellation.check();
-    await pixels.writePixels(target, form, layerID, strip, await piece.restored.image.read(strip));
+    await pixels.writePixels(target, form, layerID, strip, await piece.restored.image.read(strip), shaped);
     if (!masked) continue;
-    const masks = await pixels.readOwnMasks(target, form, strip);
+    const masks = ownMasks ? [...(await ownMasks(strip))] : [];
     if (selection) masks.push(selectionOver(selection, strip));
     if (piece.mask) {
       const feather = await piece.mask.read(strip);

@@ -19,6 +19,8 @@ const { decodeUtf8 } = require("./utf8.js");
 
 const PIECE_MS = 60000;
 const POLL_MS = 400;
+/** How long the end of a run waits until the bridge knows of it; after that the bridge is told all the same. */
+const FAREWELL_MS = 1000;
 
 /**
  * @typedef {import("./work.js").Readable} Readable
@@ -26,6 +28,8 @@ const POLL_MS = 400;
  * @typedef {import("./geometry.js").Rect} Rect
  * @typedef {import("./bridge.js").Bridge} Bridge
  * @typedef {import("./bridge.js").Asking} Asking
+ *
+ * @typedef {{job: string, done: boolean}} Errand a job that a run gave the bridge; `done`: its result lies there
  */
 
 /**
@@ -38,24 +42,47 @@ const POLL_MS = 400;
  * @param {{params: object, faces?: object[], compose?: string}} question
  * @param {Asking} asking
  * @param {number} stripPixels
+ * @param {Errand[]} errands of the run; gets the job
  * @returns {Promise<Restored>}
  */
-async function restoreFar(bridge, source, rect, profile, question, asking, stripPixels) {
+async function restoreFar(bridge, source, rect, profile, question, asking, stripPixels, errands) {
   const upload = await send(bridge, source, rect, profile, asking, stripPixels);
   const { params, faces, compose } = question;
   const item = { ref: "layer", source: { upload }, params, ...(faces ? { faces } : {}), ...(compose ? { compose } : {}) };
   const order = { client: "photoshop", name: "Photoshop", priority: "interactive", output: { format: "frame" }, items: [item] };
   const { job } = await bridge.json("POST", "/v1/jobs", order);
-  const path = `/v1/jobs/${job}/items/0`;
-  const stopListening = asking.cancellation
-    ? asking.cancellation.onCancel(() => bridge.json("POST", `/v1/jobs/${job}/cancel`).catch(() => {}))
-    : () => {};
-  try {
-    await settled(bridge, path, asking);
-  } finally {
-    stopListening();
+  const errand = { job, done: false };
+  errands.push(errand);
+  await settled(bridge, itemOf(errand), asking);
+  errand.done = true;
+  return result(bridge, itemOf(errand), rect, asking);
+}
+
+/**
+ * The end of a run, however it ended: what is done is acknowledged and the rest is cancelled, or the bridge would keep
+ * uploads and results for somebody who comes back. Never throws; a bridge that cannot be reached keeps them.
+ *
+ * @param {Bridge} bridge
+ * @param {Errand[]} errands
+ */
+async function settle(bridge, errands) {
+  if (errands.length === 0) return;
+  const all = Promise.all(errands.map((errand) => letGo(bridge, errand).catch(() => {})));
+  await Promise.race([all, new Promise((resolve) => setTimeout(resolve, FAREWELL_MS))]);
+}
+
+/** @param {Bridge} bridge @param {Errand} errand */
+async function letGo(bridge, errand) {
+  if (!errand.done) {
+    await bridge.json("POST", `/v1/jobs/${errand.job}/cancel`);
+    await settled(bridge, itemOf(errand), {}); // throws, but for a result that was just being written
   }
-  return result(bridge, path, rect);
+  await bridge.json("POST", `${itemOf(errand)}/ack`);
+}
+
+/** @param {Errand} errand @returns {string} its one item's path */
+function itemOf({ job }) {
+  return `/v1/jobs/${job}/items/0`;
 }
 
 /**
@@ -119,13 +146,14 @@ async function settled(bridge, path, { cancellation }) {
  * @param {Bridge} bridge
  * @param {string} path
  * @param {Rect} rect
+ * @param {Asking} asking its cancel stops a fetch, also one inside of a modal command
  * @returns {Promise<Restored>}
  */
-async function result(bridge, path, rect) {
+async function result(bridge, path, rect, { cancellation }) {
   /** @param {number} first @param {number} count */
   const bytes = async (first, count) => {
     const headers = { Range: `bytes=${first}-${first + count - 1}` };
-    const reply = await bridge.ask({ method: "GET", path: `${path}/result`, headers, timeout: PIECE_MS });
+    const reply = await bridge.ask({ method: "GET", path: `${path}/result`, headers, timeout: PIECE_MS, cancellation });
     if (reply.body.length !== count)
       throw new Problem("answer_unknown", { detail: `${reply.body.length} bytes came, not ${count}.`, values: { status: reply.status } });
     return reply.body;
@@ -139,8 +167,7 @@ async function result(bridge, path, rect) {
     if (payload.kind === "pixels") pictures[payload.name] = rowsOf(payload, offset, rect, bytes);
     offset += payload.bytes;
   }
-  const settle = () => bridge.json("POST", `${path}/ack`).catch(() => {});
-  return { result: header.message, image: pictures.image, mask: pictures.mask || null, settle };
+  return { result: header.message, image: pictures.image, mask: pictures.mask || null };
 }
 
 /**
@@ -172,4 +199,4 @@ function rowsOf(payload, offset, rect, bytes) {
   };
 }
 
-module.exports = { restoreFar };
+module.exports = { restoreFar, settle };

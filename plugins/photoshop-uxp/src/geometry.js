@@ -49,6 +49,11 @@ function union(a, b) {
   };
 }
 
+/** @param {Rect} a @param {Rect} b */
+function sameRect(a, b) {
+  return a.left === b.left && a.top === b.top && a.right === b.right && a.bottom === b.bottom;
+}
+
 /**
  * Bands of whole rows of at most about `pixels` each.
  *
@@ -199,4 +204,4 @@ function boxOf(face) {
   return { left: Math.floor(x0), top: Math.floor(y0), right: Math.ceil(x1) + 1, bottom: Math.ceil(y1) + 1 };
 }
 
-module.exports = { area, boxOf, height, intersection, moved, reach, reduction, regionsOf, strips, union, width };
+module.exports = { area, boxOf, height, intersection, moved, reach, reduction, regionsOf, sameRect, strips, union, width };

@@ -3,7 +3,8 @@
 "use strict";
 
 const { action, app, constants, core } = require("photoshop");
-const { area, intersection } = require("./geometry.js");
+const { area, intersection, sameRect } = require("./geometry.js");
+const { WITHOUT_PIXELS, jointFor } = require("./joint.js");
 const { Problem, asProblem } = require("./problem.js");
 
 const BUSY = 9;
@@ -14,6 +15,7 @@ const RETRY_SECONDS = 5;
 
 /**
  * @typedef {import("./geometry.js").Rect} Rect
+ * @typedef {import("./joint.js").Joint} Joint
  * @typedef {import("./cancellation.js").Cancellation} Cancellation
  * @typedef {import("photoshop/dom/Document").Document} Document
  * @typedef {import("photoshop/dom/Layer").Layer} Layer
@@ -22,15 +24,14 @@ const RETRY_SECONDS = 5;
  * @typedef {object} Target what is worked on
  * @property {number} documentID
  * @property {string} documentName
+ * @property {number} history the document's state in its history when the target was taken
  * @property {number | null} layerID null: all that is visible
  * @property {number} besideID the layer that results are placed by
  * @property {"above" | "inside" | "top"} place
- * @property {boolean} clipped results must be clipped, or the layers above would lose their base
  * @property {"RGB" | "Grayscale" | "Lab"} mode
  * @property {8 | 16 | 32} bits
  * @property {Rect} canvas
  * @property {Rect} bounds where the layer has pixels, cut to the canvas
- * @property {("user" | "vector")[]} masks the layer's own masks, where they are on
  */
 
 /** @type {Record<string, "RGB" | "Grayscale" | "Lab">} */
@@ -39,12 +40,6 @@ const MODES = {
   [constants.DocumentMode.GRAYSCALE]: "Grayscale",
   [constants.DocumentMode.LAB]: "Lab",
 };
-/** Kinds of layers that have no pixels of their own. */
-const WITHOUT_PIXELS = new Set([
-  "blackAndWhite", "brightnessContrast", "channelMixer", "colorBalance", "colorLookup", "curves", "exposure",
-  "gradientMap", "hueSaturation", "inversion", "levels", "photoFilter", "posterize", "selectiveColor",
-  "threshold", "vibrance",
-]);
 
 /** The open documents, the active one first. */
 function openDocuments() {
@@ -68,10 +63,11 @@ async function targetOf(documentID, source) {
   if (mode === undefined)
     throw new Problem("mode_unsupported", { values: { mode: modeName(document.mode), document: document.name } });
   const canvas = { left: 0, top: 0, right: document.width, bottom: document.height };
-  const facts = { documentID: document.id, documentName: document.name, mode, bits: bitsOf(document), canvas };
+  const history = document.activeHistoryState.id;
+  const facts = { documentID: document.id, documentName: document.name, history, mode, bits: bitsOf(document), canvas };
   if (source === "visible") {
     const besideID = document.layers[0].id;
-    return { ...facts, layerID: null, besideID, place: "top", clipped: false, bounds: canvas, masks: [] };
+    return { ...facts, layerID: null, besideID, place: "top", bounds: canvas };
   }
   const layer = chosenLayer(document);
   const artboard = artboardOf(document, layer);
@@ -81,9 +77,7 @@ async function targetOf(documentID, source) {
     layerID: layer.id,
     besideID: layer.id,
     place: artboard && artboard.id === layer.id ? "inside" : "above",
-    clipped: layer.isClippingMask || isBase(layer, document),
     bounds: boundsWithPixels(layer, room),
-    masks: await masksOf(document.id, layer.id),
   };
 }
 
@@ -156,6 +150,21 @@ function artboardOf(document, layer) {
     if (board) return board;
   }
   return null;
+}
+
+/**
+ * How results join the layers around them, as these are now.
+ *
+ * @param {Target} target
+ * @param {boolean} opaque the source's pixels are
+ * @returns {Promise<Joint>}
+ */
+async function jointOf(target, opaque) {
+  if (target.place !== "above") return { clipped: false, shaped: false, masks: [], exact: opaque };
+  const document = documentOf(target.documentID);
+  const layer = /** @type {Layer} */ (layerOf(document, target.besideID));
+  const masks = await masksOf(document.id, layer.id);
+  return jointFor(layer, { opaque, masks, isBase: isBase(layer, document) });
 }
 
 /**
@@ -269,6 +278,15 @@ async function inOneStep(context, documentID, name, work) {
 }
 
 /**
+ * Whether anything was done in the document since the target was taken, on whatever layer.
+ *
+ * @param {Target} target
+ */
+function isTouched(target) {
+  return documentOf(target.documentID).activeHistoryState.id !== target.history;
+}
+
+/**
  * Throws unless the target is still what it was.
  *
  * @param {Target} target
@@ -285,8 +303,7 @@ async function checkStillThere(target) {
   const artboard = artboardOf(document, layer);
   const room = artboard ? intersection(target.canvas, rectOf(artboard.bounds)) : target.canvas;
   const bounds = boundsWithPixels(layer, room);
-  const same = /** @type {const} */ (["left", "top", "right", "bottom"]).every((side) => bounds[side] === target.bounds[side]);
-  if (!same) throw new Problem("layer_changed", { values: { layer: layer.name } });
+  if (!sameRect(bounds, target.bounds)) throw new Problem("layer_changed", { values: { layer: layer.name } });
 }
 
 /**
@@ -310,12 +327,13 @@ function layerOf(document, id) {
  * New, empty layers for a target, the first at the bottom; in a group of their own if a name is given.
  *
  * @param {Target} target
+ * @param {boolean} clipped
  * @param {{name: string, opacity: number}[]} wanted opacity 0-100
  * @param {string | null} groupName
  * @param {number[]} made gets the id of everything that was made, as it is made
  * @returns {Promise<{layers: number[], shown: number[]}>} ids; `shown` are those to switch for before and after
  */
-async function createLayers(target, wanted, groupName, made) {
+async function createLayers(target, clipped, wanted, groupName, made) {
   const document = documentOf(target.documentID);
   if (app.activeDocument.id !== document.id) app.activeDocument = document;
   const { ElementPlacement } = constants;
@@ -330,12 +348,12 @@ async function createLayers(target, wanted, groupName, made) {
     const below = results.length > 0 ? results[results.length - 1] : source;
     const inside = results.length === 0 && target.place === "inside";
     layer.move(below, inside ? ElementPlacement.PLACEINSIDE : ElementPlacement.PLACEBEFORE);
-    if (target.clipped) layer.isClippingMask = true;
+    if (clipped) layer.isClippingMask = true;
     results.push(layer);
   }
   const layers = results.map((layer) => layer.id);
   // A group cannot be clipped in every version, so clipped results stay side by side.
-  const group = groupName === null || target.clipped ? null : await document.groupLayers(results);
+  const group = groupName === null || clipped ? null : await document.groupLayers(results);
   if (group) made.push(group.id);
   if (group && groupName !== null) group.name = groupName;
   // Enhancing again, with other settings, is to start from the photo and not from this result.
@@ -390,6 +408,8 @@ module.exports = {
   deleteLayers,
   duplicateAsRgb,
   inOneStep,
+  isTouched,
+  jointOf,
   modal,
   openDocuments,
   show,

@@ -90,6 +90,7 @@ const ENGLISH = {
   // Warnings
   depth_reduced: "Photoshop gave this layer in 8 bits only, so the result has 8 bits.",
   profile_converted: "The bridge does not know this document's colour profile, so Photoshop converted the faces there and back.",
+  covers_more: "What was enhanced is translucent or blended, and the result could not be clipped to it: it covers more than the layer did.",
 
   // Errors of the plug-in
   bridge_unreachable: "The bridge does not answer. Start it with “gpen-bridge serve”, then try again.",
@@ -213,6 +214,7 @@ const CHINESE = {
 
   depth_reduced: "Photoshop 只能以 8 位提供此图层，因此结果为 8 位。",
   profile_converted: "桥接程序不认识此文档的颜色配置文件，人脸部分由 Photoshop 往返转换。",
+  covers_more: "所增强的内容是半透明的或使用了混合模式，而结果无法剪贴到其上，因此会比原图层遮盖得更多。",
 
   bridge_unreachable: "桥接程序没有响应。请运行“gpen-bridge serve”启动，然后重试。",
   bridge_timeout: "桥接程序未及时响应，可能负载过高，请重试。",

@@ -153,7 +153,7 @@ function faces(model, words) {
       enable(find, state.work === null);
       const number = found ? found.faces.length : 0;
       count.textContent = !found ? "" : number ? words.say("faces_found", { count: number }) : words.say("faces_none");
-      draw(found ? found.faces : []);
+      draw(found ? found.faces : [], state.settings.parameters.strength);
     },
   };
 }

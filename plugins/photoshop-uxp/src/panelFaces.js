@@ -6,25 +6,25 @@ const { element, slider } = require("./widgets.js");
 
 /**
  * @typedef {import("./state.js").ShownFace} ShownFace
- * @typedef {{draw: (face: ShownFace) => void, thumbnail: string}} Row
+ * @typedef {{draw: (face: ShownFace, strength: number) => void, thumbnail: string}} Row
  */
 
 /**
  * @param {HTMLElement} list
  * @param {import("./state.js").Model} model
  * @param {import("./messages.js").Words} words
- * @returns {(faces: ShownFace[]) => void}
+ * @returns {(faces: ShownFace[], strength: number) => void} strength: of faces that have none of their own
  */
 function drawFaces(list, model, { say }) {
   /** @type {Row[]} */
   let rows = [];
-  return (faces) => {
+  return (faces, strength) => {
     const same = rows.length === faces.length && rows.every((row, index) => row.thumbnail === faces[index].thumbnail);
     if (!same) {
       while (list.firstChild) list.removeChild(list.firstChild);
       rows = faces.map((face, index) => addRow(list, face, index, model, say));
     }
-    rows.forEach((row, index) => row.draw(faces[index]));
+    rows.forEach((row, index) => row.draw(faces[index], strength));
   };
 }
 
@@ -48,9 +48,9 @@ function addRow(list, face, index, model, say) {
   );
   return {
     thumbnail: face.thumbnail,
-    draw: (now) => {
+    draw: (now, otherwise) => {
       tick.checked = now.wanted;
-      strength.set(now.strength);
+      strength.set(now.strength === undefined ? otherwise : now.strength);
     },
   };
 }

@@ -91,7 +91,8 @@ function query(target, rect, form) {
 }
 
 /**
- * Whether the layer looks as it did; a level of a cached reduction may differ by a rounding.
+ * Whether the layer looks as it did from afar; a level of a cached reduction may differ by a rounding. What is too small
+ * to show here is noticed by the history and the pixels themselves (work.js, Photo).
  *
  * @param {Samples} before
  * @param {Samples} now
@@ -113,16 +114,28 @@ async function readPixels(target, form, rect) {
   const { imageData, sourceBounds } = await imaging.getPixels(query(target, rect, form));
   try {
     const data = await imageData.getData({ chunky: true, fullRange: true });
-    if (form.channels === 1) return data;
     const got = { left: sourceBounds.left, top: sourceBounds.top, right: 0, bottom: 0 };
     got.right = got.left + imageData.width;
     got.bottom = got.top + imageData.height;
     if (area(got) === area(rect)) return withChannels(data, imageData.components, form.channels);
-    // Photoshop trims to where pixels are; what it left out is transparent.
-    return withChannels(surrounded(withChannels(data, imageData.components, 4), got, rect), 4, form.channels);
+    // Photoshop trims to where pixels are; what it left out is transparent, in gray black with its alpha apart.
+    const whole = form.channels === 1 ? 1 : 4;
+    return withChannels(surrounded(withChannels(data, imageData.components, whole), got, rect, whole), whole, form.channels);
   } finally {
     imageData.dispose();
   }
+}
+
+/**
+ * The transparency of a rectangle where that does not come with its pixels.
+ *
+ * @param {Target} target
+ * @param {Form} form
+ * @param {Rect} rect
+ * @returns {Promise<Uint8Array | null>} 0-255; null: it came with the pixels, or there is none
+ */
+async function readHiddenAlpha(target, form, rect) {
+  return form.hidesAlpha ? alphaThroughRgb(target, rect) : null;
 }
 
 /**
@@ -200,24 +213,26 @@ async function readSelection(target) {
 }
 
 /**
- * What of a rectangle the layer shows by itself: its own masks, and its transparency where that does not
+ * What of a rectangle is shown by what was read: the layer's own masks, and the transparency where that does not
  * come with the pixels (gray documents).
  *
  * @param {Target} target
  * @param {Form} form
  * @param {Rect} rect
+ * @param {("user" | "vector")[]} kinds of the masks
  * @returns {Promise<(Uint8Array | null)[]>} 0-255 each; null: all of it
  */
-async function readOwnMasks(target, form, rect) {
+async function readOwnMasks(target, form, rect, kinds) {
   /** @type {(Uint8Array | null)[]} */
   const masks = [];
-  if (target.layerID === null) return masks;
-  for (const kind of target.masks) {
-    const asked = { documentID: target.documentID, layerID: target.layerID, kind, sourceBounds: rect };
+  const { documentID, layerID } = target;
+  for (const kind of kinds) {
+    if (layerID === null) break;
+    const asked = { documentID, layerID, kind, sourceBounds: rect };
     const { imageData, sourceBounds } = await imaging.getLayerMask(asked);
     masks.push(await maskOf(imageData, sourceBounds, rect));
   }
-  if (form.hidesAlpha) masks.push(await alphaThroughRgb(target, rect));
+  masks.push(await readHiddenAlpha(target, form, rect));
   return masks;
 }
 
@@ -232,11 +247,12 @@ async function alphaThroughRgb(target, rect, targetSize) {
   const asked = { ...query(target, rect, { space: "RGB", bits: 8 }), ...(targetSize ? { targetSize } : {}) };
   const { imageData, sourceBounds } = await imaging.getPixels(asked);
   try {
-    if (imageData.components !== 4) return null;
-    const data = await imageData.getData({ chunky: true });
     const { left, top } = sourceBounds;
     const got = { left, top, right: left + imageData.width, bottom: top + imageData.height };
-    return alphaOf(targetSize || area(got) === area(rect) ? data : surrounded(data, got, rect));
+    const all = targetSize !== undefined || area(got) === area(rect);
+    if (all && imageData.components !== 4) return null;
+    const data = withChannels(await imageData.getData({ chunky: true }), imageData.components, 4);
+    return alphaOf(all ? data : surrounded(data, got, rect, 4));
   } finally {
     imageData.dispose();
   }
@@ -274,12 +290,14 @@ async function maskOf(imageData, origin, rect) {
  * @param {number} layerID a new pixel layer
  * @param {Rect} rect
  * @param {Samples} samples in `form.channels`; 16 bits as 0-65535
+ * @param {boolean} shaped what is below gives the layer its shape: its own alpha is not written
  */
-async function writePixels(target, form, layerID, rect, samples) {
-  const imageData = await imaging.createImageDataFromBuffer(samples, {
+async function writePixels(target, form, layerID, rect, samples, shaped) {
+  const components = shaped && form.channels === 4 ? 3 : form.channels;
+  const imageData = await imaging.createImageDataFromBuffer(withChannels(samples, form.channels, components), {
     width: width(rect),
     height: height(rect),
-    components: form.channels,
+    components,
     chunky: true,
     colorSpace: form.space,
     colorProfile: form.profile,
@@ -320,6 +338,7 @@ async function writeMask(target, layerID, rect, mask, first) {
 module.exports = {
   looksTheSame,
   probe,
+  readHiddenAlpha,
   readLook,
   readOwnMasks,
   readPixels,

@@ -67,19 +67,46 @@ function alphaOf(samples) {
 }
 
 /**
- * A rectangle of a picture into a larger, transparent one.
+ * @param {Samples} samples four channels
+ * @returns {boolean} whether alpha is full everywhere
+ */
+function isOpaque(samples) {
+  const full = FULL[depthOf(samples)];
+  for (let at = 3; at < samples.length; at += 4) if (samples[at] < full) return false;
+  return true;
+}
+
+/**
+ * A number that tells pixels apart (FNV-1a, by words of 32 bits): two that differ have the same by an accident in
+ * four thousand million.
  *
- * @param {Samples} samples four channels of `inner`
+ * @param {Samples} samples
+ * @returns {number}
+ */
+function sumOf(samples) {
+  const { buffer, byteOffset, byteLength } = samples.byteOffset % 4 === 0 ? samples : samples.slice();
+  const count = byteLength >> 2;
+  let sum = 0x811c9dc5;
+  for (const word of new Uint32Array(buffer, byteOffset, count)) sum = Math.imul(sum ^ word, 0x01000193);
+  for (const byte of new Uint8Array(buffer, byteOffset + 4 * count, byteLength & 3)) sum = Math.imul(sum ^ byte, 0x01000193);
+  return sum;
+}
+
+/**
+ * A rectangle of a picture into a larger one of zeros.
+ *
+ * @param {Samples} samples of `inner`
  * @param {import("./geometry.js").Rect} inner lies in `outer`
  * @param {import("./geometry.js").Rect} outer
- * @returns {Samples} four channels of `outer`
+ * @param {number} channels
+ * @returns {Samples} of `outer`
  */
-function surrounded(samples, inner, outer) {
+function surrounded(samples, inner, outer, channels) {
   const [width, wide] = [inner.right - inner.left, outer.right - outer.left];
-  const result = blankLike(samples, 4 * wide * (outer.bottom - outer.top));
+  const result = blankLike(samples, channels * wide * (outer.bottom - outer.top));
   for (let row = inner.top; row < inner.bottom; row += 1) {
-    const line = samples.subarray(4 * width * (row - inner.top), 4 * width * (row - inner.top + 1));
-    result.set(line, 4 * (wide * (row - outer.top) + inner.left - outer.left));
+    const line = samples.subarray(channels * width * (row - inner.top), channels * width * (row - inner.top + 1));
+    result.set(line, channels * (wide * (row - outer.top) + inner.left - outer.left));
   }
   return result;
 }
@@ -112,4 +139,4 @@ function product(first, second) {
   return first.map((value, index) => Math.round((value * second[index]) / 255));
 }
 
-module.exports = { alphaOf, depthOf, eightBits, product, surrounded, withChannels };
+module.exports = { alphaOf, depthOf, eightBits, isOpaque, product, sumOf, surrounded, withChannels };

@@ -7,9 +7,10 @@ const { enhanceDocuments } = require("./batch.js");
 const { Cancellation } = require("./cancellation.js");
 const { capture, enhanceLayer } = require("./enhance.js");
 const { around, findFaces } = require("./faces.js");
-const { boxOf, intersection } = require("./geometry.js");
+const { boxOf, intersection, strips } = require("./geometry.js");
 const { Problem, asProblem } = require("./problem.js");
 const { BUILT_IN, loadSettings, parametersFrom, percent, sameParameters, saveSettings } = require("./settings.js");
+const { STRIP_PIXELS, inHost } = require("./work.js");
 
 const THUMBNAIL_PIXELS = 96 * 96;
 /** As the bridge takes them (bridge/presets.py): letters of any script, digits, spaces and . ( ) + - _ */
@@ -23,7 +24,8 @@ const PRESET_NAME = /^[\p{L}\p{N}_][\p{L}\p{N}\p{M}_ .()+-]{0,63}$/u;
  * @typedef {import("./batch.js").Report} Report
  *
  * @typedef {{name: string, parameters: Parameters, built_in: boolean}} Preset
- * @typedef {import("./enhance.js").ChosenFace & {wanted: boolean, strength: number, thumbnail: string}} ShownFace
+ * @typedef {import("./enhance.js").ChosenFace & {wanted: boolean, thumbnail: string}} ShownFace `strength` only once
+ *   its own slider was moved; till then the face has the panel's
  * @typedef {{stage: string, done: number, values: Record<string, string | number>}} Work
  *
  * @typedef {object} State
@@ -54,6 +56,7 @@ class Model {
     this._onChange = onChange;
     /** @type {Cancellation | null} */
     this._cancellation = null;
+    this._pairing = false;
     /** @type {State} */
     this.state = {
       connection: "searching",
@@ -116,13 +119,20 @@ class Model {
     }
   }
 
-  /** @param {string} code */
+  /**
+   * A code is good for one pairing: a second click while it is under way does nothing.
+   *
+   * @param {string} code
+   */
   async pair(code) {
+    if (this._pairing) return;
+    this._pairing = true;
     await this._try(async () => {
       await this._tools.bridge.pair(code);
       this._set({ problem: null });
       await this.connect();
     });
+    this._pairing = false;
   }
 
   /** Ask every address, for people to read. */
@@ -196,10 +206,12 @@ class Model {
     await this._work(async (order) => {
       order.onProgress("find", 0.1);
       this._set({ found: null });
-      const captured = await capture(this._tools, { ...order, documentID: null });
-      const faces = await findFaces(this._tools, captured.target, order);
-      const shown = await this._withThumbnails(captured.target, faces);
-      this._set({ found: { target: captured.target, fingerprint: captured.fingerprint, faces: shown } });
+      const { target, form, fingerprint } = await capture(this._tools, { ...order, documentID: null });
+      const faces = await findFaces(this._tools, target, order);
+      const photo = inHost(this._tools, target, form, order);
+      for (const face of faces)
+        for (const strip of strips(intersection(around(boxOf(face)), target.bounds), STRIP_PIXELS)) await photo.read(strip);
+      this._set({ found: { target, fingerprint, photo, faces: await this._withThumbnails(target, faces) } });
     });
   }
 
@@ -210,14 +222,13 @@ class Model {
    */
   _withThumbnails(target, faces) {
     const { host, pixels } = this._tools;
-    const { strength } = this.state.settings.parameters;
     return host.modal("GPEN Enhance", async () => {
       /** @type {ShownFace[]} */
       const shown = [];
       for (const face of faces) {
         const rect = intersection(around(boxOf(face)), target.bounds);
         const thumbnail = await pixels.readThumbnail(target, rect, THUMBNAIL_PIXELS);
-        shown.push({ ...face, wanted: true, strength, thumbnail });
+        shown.push({ ...face, wanted: true, thumbnail });
       }
       return shown;
     });
@@ -230,9 +241,12 @@ class Model {
   setFace(index, change) {
     const { found } = this.state;
     if (!found) return;
-    const faces = found.faces.map((face, at) =>
-      at === index ? { ...face, ...change, strength: percent(change.strength, face.strength) } : face,
-    );
+    const { wanted, strength } = change;
+    const changes = {
+      ...(wanted === undefined ? {} : { wanted }),
+      ...(strength === undefined ? {} : { strength: percent(strength, this.state.settings.parameters.strength) }),
+    };
+    const faces = found.faces.map((face, at) => (at === index ? { ...face, ...changes } : face));
     this._set({ found: { ...found, faces } });
   }
 

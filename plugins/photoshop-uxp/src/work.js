@@ -4,6 +4,7 @@
 const { area, height, strips, width } = require("./geometry.js");
 const { restoreFar } = require("./far.js");
 const { bytesOf, samplesOf, BYTES_PER_SAMPLE } = require("./protocol.js");
+const { isOpaque, sumOf } = require("./samples.js");
 
 /** Pixels of a strip: read, converted and written at once; small enough not to freeze the panel. */
 const STRIP_PIXELS = 2e6;
@@ -28,17 +29,23 @@ const WAITING_BYTES = 240e6;
  * @property {Depth} depth
  * @property {(part: Rect) => Promise<Samples>} read of a rectangle inside `rect`
  *
+ * @typedef {object} Witness what is remembered of all that was read of a layer
+ * @property {() => boolean} opaque nothing below shows through it
+ * @property {(asking: Asking) => Promise<boolean>} unchanged it is still the same, bit for bit; inside of a modal command
+ * @typedef {Readable & Witness} Photo a layer
+ *
  * @typedef {object} Restored
  * @property {Record<string, any>} result as the bridge's frame has it
  * @property {Readable} image
  * @property {Readable | null} mask
- * @property {() => Promise<unknown>} settle tell the bridge that it was written
  */
 
-/** How much memory the answers of one run hold until they are written. */
+/** What the answers of one run hold until they are written: memory here, jobs on the bridge. */
 class Ledger {
   constructor() {
     this.bytes = 0;
+    /** @type {import("./far.js").Errand[]} */
+    this.errands = [];
   }
 
   /**
@@ -75,7 +82,7 @@ const DEPTHS = { 8: "u8", 16: "u16", 32: "f32" };
  */
 async function restore(bridge, source, rect, profile, question, asking, ledger) {
   if (!ledger.takes(rect, source.channels, source.depth))
-    return restoreFar(bridge, source, rect, profile, question, asking, STRIP_PIXELS);
+    return restoreFar(bridge, source, rect, profile, question, asking, STRIP_PIXELS, ledger.errands);
   const picture = {
     width: width(rect),
     height: height(rect),
@@ -86,7 +93,7 @@ async function restore(bridge, source, rect, profile, question, asking, ledger) 
   };
   const { result, parts } = await unlessCancelled(() => bridge.enhance(picture, question, asking), asking);
   const mask = parts.mask ? inMemory(parts.mask, rect) : null;
-  return { result, image: inMemory(parts.image, rect), mask, settle: async () => {} };
+  return { result, image: inMemory(parts.image, rect), mask };
 }
 
 /**
@@ -139,14 +146,38 @@ function inMemory({ payload, content }, rect) {
  * @param {import("./host.js").Target} target
  * @param {Form} form
  * @param {Asking} asking
- * @returns {Readable}
+ * @returns {Photo}
  */
 function inHost({ host, pixels }, target, form, { cancellation }) {
+  let opaque = true;
+  /** @type {{part: Rect, sum: string}[]} */
+  const seen = [];
+  /** @param {Rect} part */
+  const look = async (part) => {
+    const samples = await pixels.readPixels(target, form, part);
+    const alpha = await pixels.readHiddenAlpha(target, form, part);
+    return { samples, alpha, sum: `${sumOf(samples)} ${alpha && sumOf(alpha)}` };
+  };
+  /** @param {Rect} part */
+  const read = async (part) => {
+    const { samples, alpha, sum } = await look(part);
+    seen.push({ part, sum });
+    opaque = opaque && (alpha ? alpha.every((value) => value === 255) : form.channels !== 4 || isOpaque(samples));
+    return samples;
+  };
   return {
     rect: target.bounds,
     channels: form.channels,
     depth: DEPTHS[form.bits],
-    read: (part) => host.modal("GPEN Enhance", () => pixels.readPixels(target, form, part), cancellation),
+    read: (part) => host.modal("GPEN Enhance", () => read(part), cancellation),
+    opaque: () => opaque,
+    unchanged: async (now) => {
+      for (const { part, sum } of seen) {
+        if (now.cancellation) now.cancellation.check();
+        if ((await look(part)).sum !== sum) return false;
+      }
+      return true;
+    },
   };
 }
 

@@ -2,11 +2,13 @@
 // Photos so large that a plug-in that reads them whole would be stopped by Photoshop.
 
 const assert = require("node:assert/strict");
+const http = require("node:http");
 const { before, test } = require("node:test");
 const { startBridge } = require("./support/bridge.js");
 const { order, painter, rectOf, scene } = require("./support/scene.js");
 const { Raster } = require("./support/raster.js");
 const { inPhotoshop } = require("./support/world.js");
+const { FakeXMLHttpRequest } = require("./support/xhr.js");
 
 let bridge;
 before(async () => {
@@ -61,6 +63,91 @@ test("a job is cancelled with the click, and what was written is acknowledged", 
   const { jobs } = await bridge.asOwner("GET", "/v1/jobs");
   assert.ok(jobs.length >= 3);
   assert.ok(jobs.every(({ counts }) => counts.acked === counts.total));
+});
+
+/** A small document that goes by upload and job, and what the bridge has of the jobs of this run. */
+async function farRun(on = bridge) {
+  const { world, tools } = await scene(on);
+  alwaysFar(world);
+  const { enhanceLayer } = world.load("src/enhance.js");
+  const document = world.open({ width: 420, height: 330 });
+  document.addLayer({ rect: rectOf(0, 0, 420, 330), paint: painter([{ left: 0, top: 20 }]) });
+  const asked = order(world, { parameters: { denoise: 20 } });
+  const known = new Set((await on.asOwner("GET", "/v1/jobs")).jobs.map(({ job }) => job));
+  const jobs = async () => (await on.asOwner("GET", "/v1/jobs")).jobs.filter(({ job }) => !known.has(job));
+  return { world, tools, document, asked, jobs, run: () => inPhotoshop(() => enhanceLayer(tools, asked)) };
+}
+
+const ENDS = {
+  cancelled: ({ asked }) => asked.cancellation.cancel(),
+  layer_changed: ({ document }) => document.state.layers.at(-1).raster.write(rectOf(0, 0, 200, 200), new Uint8Array(160000).fill(9)),
+  document_closed: ({ world, document }) => world.close(document),
+};
+for (const [code, change] of Object.entries(ENDS)) {
+  test(`${code} when it is to be written: no result and no upload is kept for this run`, async () => {
+    const made = await farRun();
+    made.asked.onProgress = (stage) => {
+      if (stage === "write") change(made);
+    };
+    await assert.rejects(made.run(), { code });
+    const jobs = await made.jobs();
+    assert.equal(jobs.length, 2);
+    assert.ok(jobs.every(({ counts }) => counts.acked === 1), JSON.stringify(jobs));
+  });
+}
+
+test("Cancel reaches a fetch that hangs inside of the modal command", { timeout: 60000 }, async (context) => {
+  const silent = http.createServer(() => {});
+  await new Promise((resolve) => silent.listen(0, "127.0.0.1", resolve));
+  const { send } = FakeXMLHttpRequest.prototype;
+  context.after(() => {
+    FakeXMLHttpRequest.prototype.send = send;
+    silent.close();
+    silent.closeAllConnections();
+  });
+  const made = await farRun();
+  let pressed = 0;
+  FakeXMLHttpRequest.prototype.send = function hanging(body) {
+    if (this._url.endsWith("/result") && made.world.scopes.length > 0) {
+      this._url = `http://127.0.0.1:${silent.address().port}/`;
+      setTimeout(() => {
+        pressed = Date.now();
+        made.world.pressEscape();
+      }, 100);
+    }
+    return send.call(this, body);
+  };
+  const ended = assert.rejects(made.run(), { code: "cancelled" });
+  const late = new Promise((_, reject) => setTimeout(reject, 20000, new Error("Cancel did not reach the fetch.")).unref());
+  await Promise.race([ended, late]);
+  assert.ok(pressed > 0 && Date.now() - pressed < 1000);
+  assert.deepEqual(made.document.state.layers.length, 1);
+});
+
+test("an error while the bridge is asked how far it is cancels the job", async () => {
+  const slow = await startBridge({ seconds: 60 });
+  const made = await farRun(slow);
+  made.asked.settings.parameters.denoise = 0;
+  const { json } = made.tools.bridge;
+  let broken = false;
+  made.tools.bridge.json = async (method, path, content) => {
+    if (!broken && method === "GET" && path.includes("/items/")) {
+      await slow.working();
+      broken = true;
+      throw Object.assign(new Error("gone"), { code: "bridge_timeout" });
+    }
+    return json.call(made.tools.bridge, method, path, content);
+  };
+  await assert.rejects(made.run(), { code: "bridge_timeout" });
+  const [{ state }] = await made.jobs();
+  assert.equal(state, "cancelled");
+});
+
+test("a bridge that does not answer does not hold up the end of a run", async () => {
+  const made = await farRun();
+  const { json } = made.tools.bridge;
+  made.tools.bridge.json = (method, path, content) => (path.endsWith("/ack") ? new Promise(() => {}) : json.call(made.tools.bridge, method, path, content));
+  assert.equal((await made.run()).restored, 1);
 });
 
 test("small faces in a large photo are found through cached pyramid levels, where they are", async () => {

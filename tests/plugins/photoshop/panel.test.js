@@ -79,6 +79,21 @@ test("pairing: the code, a wrong code, and what the panel then knows", { skip },
   assert.deepEqual(errors, []);
 });
 
+test("a double click on Pair sends the code once", { skip }, async () => {
+  const { page, errors } = await browser.open();
+  let sent = 0;
+  await page.route("**/v1/pair", (route) => {
+    sent += 1;
+    return route.continue();
+  });
+  await page.locator("#pair-code input").fill(await bridge.newCode());
+  await page.locator("#pair").dblclick();
+  await page.waitForFunction(() => window.model.state.connection === "ready");
+  assert.equal(sent, 1);
+  assert.equal((await state(page)).problem, null);
+  assert.deepEqual(errors, []);
+});
+
 test("without a bridge: how to start it, the reason for each address, and another try", { skip }, async () => {
   const { page, errors } = await browser.open({ addresses: ["http://127.0.0.1:9", "http://127.0.0.1:11"] });
   assert.match(await text(page, "state"), /No bridge/);
@@ -170,6 +185,40 @@ test("faces with thumbnail, tick and strength; enhance; before and after", { ski
   await page.waitForFunction(() => window.model.state.compare === "after");
   assert.equal((await layer()).visible, true);
   await screenshot(page, "result");
+  assert.deepEqual(errors, []);
+});
+
+test("after Find faces the main strength, presets and menu commands hold for faces without a strength of their own", { skip }, async () => {
+  const { page, errors } = await paired();
+  await page.evaluate(() => window.openPortraits({ name: "Wedding" }, 2));
+  await page.locator("#find-faces").click();
+  await idle(page);
+  const strengths = async () => [await text(page, "face-strength-0-value"), await text(page, "face-strength-1-value")];
+  await slid(page, "strength", 30);
+  assert.deepEqual(await strengths(), ["30", "30"]);
+  await slid(page, "face-strength-1", 90);
+  await page.locator("#face-0 input").click();
+  await page.locator("#face-0 input").click();
+  await picked(page, "preset", 2);
+  assert.deepEqual(await strengths(), ["75", "90"], "a tick is no strength; a preset leaves the face's own alone");
+  await picked(page, "layers", 1);
+  await slid(page, "strength", 50);
+  await slid(page, "denoise", 0);
+  await slid(page, "sharpen", 0);
+  const opacities = () =>
+    page.evaluate(() => {
+      const document_ = window.world.activeDocument;
+      const made = document_.state.layers[0].children.map((layer) => layer.opacity);
+      document_.undo();
+      document_.active = [document_.state.layers.at(-1).id];
+      return made.sort();
+    });
+  await page.locator("#enhance").click();
+  await idle(page);
+  assert.deepEqual(await opacities(), [50, 90]);
+  await page.evaluate(() => window.world.entrypoints.commands["enhance-phone"].run());
+  const phone = await page.evaluate(() => window.world.activeDocument.state.layers[0].children.map((layer) => layer.opacity).sort());
+  assert.deepEqual(phone.sort(), [100, 75, 90].sort(), "faces, and the filter below them");
   assert.deepEqual(errors, []);
 });
 

@@ -45,7 +45,8 @@ function node(facts) {
     kind: "pixel",
     visible: true,
     opacity: 100,
-    blendMode: "normal",
+    fillOpacity: 100,
+    blendMode: facts.children ? "passThrough" : "normal", // as Photoshop makes them
     clipped: false,
     locked: false,
     background: false,
@@ -166,6 +167,27 @@ class FakeDocument {
 
   // --- pixels ---
 
+  /** A rectangle trimmed to where layers have pixels; of area 0 where none has. */
+  extent(layers, rect) {
+    const parts = [];
+    const gather = (layer) => {
+      const { bounds } = layer.raster || {};
+      if (bounds)
+        parts.push({
+          left: Math.max(rect.left, bounds.left),
+          top: Math.max(rect.top, bounds.top),
+          right: Math.min(rect.right, bounds.right),
+          bottom: Math.min(rect.bottom, bounds.bottom),
+        });
+      (layer.children || []).filter((child) => child.visible).forEach(gather);
+    };
+    layers.filter((layer) => layer.visible).forEach(gather);
+    const met = parts.filter((part) => part.right > part.left && part.bottom > part.top);
+    if (met.length === 0) return { ...rect, right: rect.left };
+    const most = (side, choose) => choose(...met.map((part) => part[side]));
+    return { left: most("left", Math.min), top: most("top", Math.min), right: most("right", Math.max), bottom: most("bottom", Math.max) };
+  }
+
   /** Values of a layer as it lies, without masks; alpha last. */
   values(layer, rect) {
     if (layer.raster) return layer.raster.read(rect);
@@ -178,35 +200,71 @@ class FakeDocument {
   }
 
   composited(layers, rect) {
-    const channels = CHANNELS[this.colour] || 4;
-    const full = FULL[this.bits];
-    const result = new Raster(this.bits, channels).read(rect);
-    const real = Float64Array.from(result);
-    let base = null;
-    for (const layer of [...layers].reverse()) {
-      if (!layer.visible || !(layer.raster || layer.children)) continue;
-      const values = this.values(layer, rect);
-      const coverage = this.coverage(layer, rect);
-      if (layer.clipped && base) for (let i = 0; i < coverage.length; i += 1) coverage[i] *= base[i];
-      for (let pixel = 0, at = 0; pixel < coverage.length; pixel += 1, at += channels) {
-        const alpha = (coverage[pixel] * values[at + channels - 1]) / full;
-        if (alpha === 0) continue;
-        const below = real[at + channels - 1] / full;
-        const sum = alpha + below * (1 - alpha);
-        for (let c = 0; c < channels - 1; c += 1)
-          real[at + c] = (values[at + c] * alpha + real[at + c] * below * (1 - alpha)) / sum;
-        real[at + channels - 1] = sum * full;
-      }
-      if (!layer.clipped)
-        base = coverage.map((share, pixel) => (share * values[pixel * channels + channels - 1]) / full / (layer.opacity / 100 || 1));
-    }
+    const result = new Raster(this.bits, CHANNELS[this.colour] || 4).read(rect);
+    const real = this.over(Float64Array.from(result), layers, rect);
     for (let i = 0; i < real.length; i += 1) result[i] = this.bits === 32 ? real[i] : Math.round(real[i]);
     return result;
   }
 
-  /** How much of a layer its opacity and masks let through, 0-1 a pixel. */
+  /**
+   * Layers over a picture. A clipping group is drawn by itself and has the shape, opacity and mode of its base; a
+   * group that passes through is drawn onto what is below it, unless it is such a base.
+   */
+  over(below, layers, rect) {
+    const upwards = [...layers].reverse();
+    const drawn = (layer) => layer.visible && (layer.raster || layer.children);
+    let picture = below;
+    for (let index = 0; index < upwards.length; index += 1) {
+      const base = upwards[index];
+      const clipped = [];
+      while (index + 1 < upwards.length && upwards[index + 1].clipped) clipped.push(upwards[(index += 1)]);
+      if (!drawn(base)) continue;
+      const share = this.coverage(base, rect);
+      if (base.blendMode === "passThrough" && !clipped.some(drawn)) {
+        picture = this.mixed(picture, this.over(Float64Array.from(picture), base.children, rect), share);
+        continue;
+      }
+      const group = Float64Array.from(this.values(base, rect));
+      for (const layer of clipped.filter(drawn)) this.blend(group, this.values(layer, rect), this.coverage(layer, rect), layer.blendMode, true);
+      this.blend(picture, group, share, base.blendMode, false);
+    }
+    return picture;
+  }
+
+  /** Draws values onto a picture; with `inside` only where that has pixels, whose alpha stays. */
+  blend(picture, values, share, mode, inside) {
+    const channels = CHANNELS[this.colour] || 4;
+    const [full, last] = [FULL[this.bits], channels - 1];
+    for (let pixel = 0, at = 0; pixel < share.length; pixel += 1, at += channels) {
+      const alpha = (share[pixel] * values[at + last]) / full;
+      if (alpha === 0) continue;
+      const below = inside ? 1 : picture[at + last] / full;
+      const sum = alpha + below * (1 - alpha);
+      for (let c = 0; c < last; c += 1) {
+        const mixed = mode === "multiply" ? (1 - below) * values[at + c] + (below * values[at + c] * picture[at + c]) / full : values[at + c];
+        picture[at + c] = (mixed * alpha + picture[at + c] * below * (1 - alpha)) / sum;
+      }
+      if (!inside) picture[at + last] = sum * full;
+    }
+  }
+
+  /** Of two pictures as much of the second as the share of each pixel says. */
+  mixed(first, second, share) {
+    const channels = CHANNELS[this.colour] || 4;
+    const last = channels - 1;
+    return second.map((value, at) => {
+      const part = share[Math.floor(at / channels)];
+      if (part === 1) return value;
+      const alphas = at - (at % channels) + last;
+      const [a, b] = [first[alphas] * (1 - part), second[alphas] * part];
+      if (at === alphas || a + b === 0) return a + b;
+      return (first[at] * a + value * b) / (a + b);
+    });
+  }
+
+  /** How much of a layer its opacity, fill and masks let through, 0-1 a pixel. */
   coverage(layer, rect) {
-    const share = new Float64Array((rect.right - rect.left) * (rect.bottom - rect.top)).fill(layer.opacity / 100);
+    const share = new Float64Array((rect.right - rect.left) * (rect.bottom - rect.top)).fill((layer.opacity * layer.fillOpacity) / 10000);
     if (layer.maskEnabled)
       for (const mask of Object.values(layer.masks)) {
         const values = mask.read(rect);

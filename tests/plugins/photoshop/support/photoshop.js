@@ -42,6 +42,8 @@ function photoshopModule(world) {
     set visible(visible) { changing(); this._node.visible = visible; this._document.record("Layer Visibility"); }
     get opacity() { return this._node.opacity; }
     set opacity(opacity) { changing(); this._node.opacity = opacity; this._document.record("Opacity"); }
+    get fillOpacity() { return this._node.fillOpacity; }
+    get blendMode() { return this._node.blendMode; }
     get isClippingMask() { return this._node.clipped; }
     set isClippingMask(clipped) { changing(); this._node.clipped = clipped; this._document.record("Clipping Mask"); }
     get isBackgroundLayer() { return this._node.background; }
@@ -106,6 +108,7 @@ function photoshopModule(world) {
     get colorProfileName() { return this._document.profile; }
     get layers() { return this._document.state.layers.map((one) => new Layer(this._document, one.id)); }
     get activeLayers() { return this._document.active.map((id) => new Layer(this._document, id)); }
+    get activeHistoryState() { return { id: this._document.history.at(-1).id }; }
     get artboards() {
       return this._document.state.layers.filter((one) => one.artboard).map((one) => new Layer(this._document, one.id));
     }
@@ -209,7 +212,7 @@ function photoshopModule(world) {
       const layer = options.layerID === undefined ? null : layerFor(document, options.layerID);
       const canvas = { left: 0, top: 0, right: document.state.size.width, bottom: document.state.size.height };
       const where = layer ? new Layer(document, layer.id).boundsNoEffects : canvas;
-      const rect = meet(options.sourceBounds || where, where);
+      const rect = document.extent(layer ? [layer] : document.state.layers, meet(options.sourceBounds || where, where));
       if (rect.right <= rect.left || rect.bottom <= rect.top) throw new Error("The requested region has no pixels.");
       const space = options.colorSpace || document.colour;
       const own = document.profile + (document.bits === 32 ? LINEAR[document.colour] : "");
