@@ -95,8 +95,10 @@ def beyond_every_crop(shape: tuple[int, ...], faces: list[Face]) -> np.ndarray:
     grid = np.stack([x.ravel(), y.ravel()], axis=1).astype(float)
     outside = np.ones(shape[:2], bool)
     for one in faces:
-        place = align(np.zeros((2, 2, 1), np.uint8), one, ENTRY.template, ENTRY.side).transform.apply(grid)
-        outside &= ((place < 0) | (place > ENTRY.side - 1)).any(axis=1).reshape(outside.shape)
+        to_crop = align(np.zeros((2, 2, 1), np.uint8), one, ENTRY.template, ENTRY.side).transform
+        # Where the photo is coarser than the crop, its pixels average over the crop's last ones.
+        place, reach = to_crop.apply(grid), to_crop.scale if to_crop.scale > 1 else 0.0
+        outside &= ((place < -reach) | (place > ENTRY.side - 1 + reach)).any(axis=1).reshape(outside.shape)
     return outside
 
 
