@@ -147,18 +147,20 @@ end
 
 --- The second gate: keywords, metadata, custom fields and the collection of a result.
 -- Calling it again changes nothing.
--- @param wish { sourceUuid =, label =, keywords = { names }, collection = name or nil, properties = { id = text } }
+-- @param wish { sourceUuid =, label =, keywords = { names }, collection = name or nil, properties = { id = text },
+--   metadata = what the user chose for the export, or nil }
 -- @return true; or nil and a problem.
 function Catalog.describeResult(uuid, wish)
     local result = Catalog.photo(uuid)
     if not result then return nil, { code = "import_failed" } end
     local source = Catalog.photo(wish.sourceUuid)
     local from, to = source and metadataOf(source) or {}, metadataOf(result)
-    local changes = WriteBack.metadata(from, to, wish.label)
+    local changes = WriteBack.metadata(from, to, wish.label, wish.metadata)
     local properties = WriteBack.properties(wish.properties)
+    local keywords = WriteBack.keeps("keywords", wish.metadata) and from.keywords or {}
     return gate(LOC "$$$/GPEN/Undo/Describe=Describe GPEN result", function()
         for _, change in ipairs(changes) do result:setRawMetadata(change.key, change.value) end
-        for _, keyword in ipairs(from.keywords or {}) do result:addKeyword(keyword) end
+        for _, keyword in ipairs(keywords) do result:addKeyword(keyword) end
         for _, name in ipairs(wish.keywords) do
             result:addKeyword(active():createKeyword(name, {}, false, nil, true))
         end

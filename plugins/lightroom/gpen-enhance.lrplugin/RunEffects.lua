@@ -149,6 +149,7 @@ function RunEffects.new(host)
         local fine, problem = Catalog.describeResult(item.resultUuid, {
             sourceUuid = item.uuid,
             label = settings.label,
+            metadata = run.metadata,
             keywords = keywords,
             collection = settings.collect and LOC "$$$/GPEN/Collection=GPEN Enhanced" or nil,
             properties = {

@@ -14,6 +14,13 @@ WriteBack.TEXTS = {
 --- Read and written as they are.
 WriteBack.VALUES = { "rating", "gps", "gpsAltitude", "copyrightState" }
 
+local LOCATION = {
+    gps = true, gpsAltitude = true, location = true, city = true, stateProvince = true, country = true,
+    isoCountryCode = true,
+}
+local RIGHTS = { copyright = true, copyrightState = true, copyrightInfoUrl = true, rightsUsageTerms = true, creator = true }
+local CONTACT = { creatorEmail = true, creatorUrl = true }
+
 local MAX_PROPERTY_BYTES = 511
 local UNLABELLED = { none = true, gray = true, [""] = true }
 
@@ -33,14 +40,30 @@ local function same(one, other)
     return true
 end
 
+--- Whether what an export's user chose of metadata lets a key through: the host may write what the catalogue
+-- holds into the file again. A label is for the catalogue, and always comes through.
+-- @param chosen as Renderer.metadataOf gives it, or nil: everything is kept.
+function WriteBack.keeps(key, chosen)
+    if not chosen or key == "colorNameForLabel" then return true end
+    if chosen.LR_removeLocationMetadata and LOCATION[key] then return false end
+    if chosen.LR_embeddedMetadataOption == "copyrightOnly" then return RIGHTS[key] or false end
+    if chosen.LR_embeddedMetadataOption == "copyrightAndContactOnly" then
+        return RIGHTS[key] or CONTACT[key] or false
+    end
+    return true
+end
+
 --- The metadata to set on a result.
 -- @param source, result raw and formatted values by key, of the original and of the new photo.
 -- @param label a colour that the user wants results to have, or "none".
+-- @param chosen what an export's user chose of metadata (Renderer.metadataOf), or nil: everything.
 -- @return list of { key =, value = }.
-function WriteBack.metadata(source, result, label)
+function WriteBack.metadata(source, result, label, chosen)
     local changes = {}
     local function set(key, value)
-        if not same(value, result[key]) then table.insert(changes, { key = key, value = value }) end
+        if WriteBack.keeps(key, chosen) and not same(value, result[key]) then
+            table.insert(changes, { key = key, value = value })
+        end
     end
     for _, key in ipairs(WriteBack.TEXTS) do
         local text = source[key]

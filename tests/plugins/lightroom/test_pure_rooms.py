@@ -183,6 +183,29 @@ def test_only_what_is_missing_is_written_back(lua: Host) -> None:
         "rating": 4,
         "dateCreated": "2026-05-01T10:00:00",
     }
+    for chosen, kept in (
+        (
+            {"LR_removeLocationMetadata": True},
+            {"title", "rating", "colorNameForLabel", "copyright", "creatorEmail"},
+        ),
+        ({"LR_embeddedMetadataOption": "copyrightOnly"}, {"copyright", "colorNameForLabel"}),
+        (
+            {"LR_embeddedMetadataOption": "copyrightAndContactOnly"},
+            {"copyright", "creatorEmail", "colorNameForLabel"},
+        ),
+    ):
+        private = {
+            "title": "Anna",
+            "rating": 4,
+            "colorNameForLabel": "red",
+            "copyright": "Studio",
+            "creatorEmail": "a@b.c",
+            "city": "Bern",
+            "gps": {"latitude": 1.5, "longitude": 2.5},
+            "gpsAltitude": 540,
+        }
+        changes = lua.from_lua(metadata(lua.to_lua(private), lua.to_lua({}), b"none", lua.to_lua(chosen)))
+        assert {change["key"] for change in changes} == kept
     labelled = lua.from_lua(metadata(lua.to_lua({}), lua.to_lua({}), b"red"))
     assert labelled == [{"key": "colorNameForLabel", "value": "red"}]
 
