@@ -29,6 +29,9 @@ SILENCE = 30.0
 PAUSE = 1.0
 """Seconds before a driver that ended is followed by the next."""
 CLOSE_SECONDS = 5.0
+"""Seconds that a driver has to end in, when the bridge does."""
+LOOK = 0.5
+"""Seconds between two looks whether the bridge ends, while a driver says nothing."""
 LEAST_TOKEN = 32
 """Characters of the shortest token that Ray's cluster may be opened with."""
 
@@ -272,11 +275,22 @@ class RayCluster:
             driver.end()
             self._closing.wait(PAUSE)
 
+    def _hears(self, driver: Driver) -> bool:
+        """Wait for a report, less long once the bridge ends; False: none comes."""
+        left = SILENCE
+        while left > 0:
+            left = min(left, CLOSE_SECONDS) if self._closing.is_set() else left
+            wait = min(left, LOOK)
+            if driver.connection.poll(wait):
+                return True
+            left -= wait
+        return False
+
     def _listen(self, driver: Driver) -> str:
         """Pass reports on until the driver ends; why it did."""
         problem = "The driver of the cluster ended; the next one starts."
         try:
-            while driver.connection.poll(CLOSE_SECONDS if self._closing.is_set() else SILENCE):
+            while self._hears(driver):
                 report = driver.connection.recv()
                 if isinstance(report, Seen) and report.problem:
                     problem = report.problem

@@ -7,6 +7,7 @@ import queue
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -105,6 +106,17 @@ def test_a_call_travels_with_its_checkpoint_and_comes_back(cluster: RayCluster, 
 def test_a_checkpoint_that_is_not_there_is_told_at_once(cluster: RayCluster, drivers: Drivers) -> None:
     cluster.submit(Call(1, "w", "b", some_crops(1), True))
     assert drivers.reports.get(timeout=10) == Refused(1, "checkpoint_unknown", "There is no b.")
+
+
+def test_a_driver_that_says_nothing_holds_up_no_end(
+    cluster: RayCluster, drivers: Drivers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.engine.ray.CLOSE_SECONDS", 0.1)
+    silent = drivers.ends.get(timeout=10)
+    began = time.monotonic()
+    cluster.close()
+    assert time.monotonic() - began < 10  # and not the half minute after which it is said to hang
+    silent.close()
 
 
 def test_a_driver_that_ends_is_followed_by_another(cluster: RayCluster, drivers: Drivers) -> None:
