@@ -340,11 +340,17 @@ class SlowPreviews:
                 await asyncio.sleep(0.01)
 
 
+async def done(bridge: Bridge, samples: Samples) -> str:
+    """A job of one finished photo."""
+    job = await submit(bridge, [{"upload": await upload(bridge, samples.png)}])
+    await until(bridge, job)
+    return job
+
+
 async def test_previews_that_are_made_hold_up_nothing_else(
     bridge: Bridge, samples: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = await submit(bridge, [{"upload": await upload(bridge, samples.png)}])
-    await until(bridge, job)
+    job = await done(bridge, samples)
     address = f"/v1/jobs/{job}/items/0/preview"
     kept = await bridge("GET", f"{address}?size=64")
     slow = SlowPreviews(monkeypatch)
@@ -365,8 +371,7 @@ async def test_previews_that_are_made_hold_up_nothing_else(
 async def test_who_goes_away_gives_up_its_place_in_the_line_for_previews(
     bridge: Bridge, samples: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = await submit(bridge, [{"upload": await upload(bridge, samples.png)}])
-    await until(bridge, job)
+    job = await done(bridge, samples)
     address = f"/v1/jobs/{job}/items/0/preview"
     slow = SlowPreviews(monkeypatch)
     first = asyncio.create_task(bridge("GET", f"{address}?size=100"))
