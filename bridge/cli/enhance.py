@@ -91,13 +91,31 @@ def batch_name(paths: Sequence[Path]) -> str:
 
 
 def expanded(paths: Sequence[Path]) -> list[Path]:
-    """Files as they are; of a folder the pictures directly in it, but not our own results."""
+    """Files as they are; of a folder the pictures directly in it, but not our own results.
+
+    Nor a result that is named beside its original: that was a shell, which names all of a folder.
+    """
+    found = _named(paths)
+    results = _made_of_others(found)
+    return [path for path in found if path not in results]
+
+
+def _named(paths: Sequence[Path]) -> list[Path]:
     from bridge.cli.batch import is_picture
 
     found: list[Path] = []
     for path in paths:
         found += sorted(filter(is_picture, path.iterdir())) if path.is_dir() else [path]
     return list(dict.fromkeys(found))
+
+
+def _made_of_others(pictures: Sequence[Path]) -> set[Path]:
+    """Those that have the names of results of others among them."""
+    from bridge.cli.batch import OWN_RESULT, is_result
+
+    originals = {(path.parent, path.stem) for path in pictures}
+    marked = [path for path in pictures if is_result(path)]
+    return {path for path in marked if (path.parent, OWN_RESULT.sub("", path.stem)) in originals}
 
 
 def chosen(paths: Sequence[Path]) -> list[Path]:
@@ -117,10 +135,13 @@ def chosen(paths: Sequence[Path]) -> list[Path]:
 
 
 def left_out(paths: Sequence[Path]) -> list[str]:
-    """A sentence for each folder with files of kinds that are not read."""
+    """A sentence for each folder with files of kinds that are not read, and one for results of ours."""
     from bridge.cli.batch import is_result
 
     told: list[str] = []
+    if results := _made_of_others(_named(paths)):
+        names = "1 result" if len(results) == 1 else f"{len(results)} results"
+        told.append(f"Left out: {names} of pictures that are named too.")
     for folder in filter(Path.is_dir, paths):
         others = [
             path

@@ -20,7 +20,7 @@ from bridge.imaging.preview import preview
 from bridge.jobs import spool
 from bridge.jobs.outputs import Outputs
 from bridge.jobs.sources import Sources
-from bridge.jobs.store import Store
+from bridge.jobs.store import Row, Store, of_rows
 from bridge.jobs.views import item_row
 from bridge.protocol import frame
 from bridge.protocol.frame import PixelsPayload, decode_frame
@@ -55,7 +55,7 @@ class Previews:
         Cancel the future when nobody waits any more; what has not begun is not made then.
 
         Raises:
-            JobUnknown, ItemUnknown, StoreUnavailable: as everywhere.
+            JobUnknown, ItemUnknown, StoreUnavailable: as everywhere; the last also for a damaged row.
             ItemNotDone: there is no result.
 
         The future raises:
@@ -64,7 +64,7 @@ class Previews:
         """
         with self._store.read() as rows:
             row = item_row(rows, job, item)
-        result = ItemResult.model_validate_json(row["result"]) if row["result"] else None
+        result, source = _files_of(row)
         if side == "result" and result is None:
             raise ItemNotDone(f"Item {item} of job {job} is {row['state']}.")
         identity = f"{result.sha256}" if side == "result" and result else f"{job}/{item}"
@@ -77,11 +77,8 @@ class Previews:
         def make() -> bytes:
             if (meanwhile := _kept(path)) is not None:
                 return meanwhile
-            if side == "result" and result:
-                image = self._of_result(result)
-            else:
-                image = self._of_source(Source.model_validate_json(row["source"]))
-            data = preview(image, size)
+            shown = self._of_result(result) if side == "result" and result else self._of_source(source)
+            data = preview(shown, size)
             self._keep(path, data)
             return data
 
@@ -127,6 +124,12 @@ class Previews:
                 break
             spool.discard(oldest)
             total -= size
+
+
+@of_rows
+def _files_of(row: Row) -> tuple[ItemResult | None, Source]:
+    result = ItemResult.model_validate_json(row["result"]) if row["result"] else None
+    return result, Source.model_validate_json(row["source"])
 
 
 def _kept(path: Path) -> bytes | None:

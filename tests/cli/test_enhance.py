@@ -134,6 +134,20 @@ def test_folders_give_their_pictures_and_files_are_taken_at_their_word(photos: P
     assert expanded(chosen) == chosen[1:]
 
 
+def test_results_that_a_shell_names_beside_their_originals_are_left_out(
+    type_: Type, installed: None, photos: Path, tmp_path: Path
+) -> None:
+    for name in ("anna-GPEN.png", "anna-GPEN-2.tif", "-GPEN.png"):
+        (photos / name).write_bytes((photos / "anna.png").read_bytes())
+    named = sorted(path for path in photos.iterdir() if path.name[0] != "." and path.suffix != ".txt")
+    meant = ["-GPEN.png", "anna.png", "older-GPEN.png", "sky.JPEG"]
+    assert [path.name for path in expanded(named)] == meant
+    assert expanded([photos / "anna-GPEN.png"]) == [photos / "anna-GPEN.png"]
+    said = type_("enhance", photos / "anna-GPEN.png", photos / "anna.png", "-o", tmp_path / "out")
+    assert "1 result of pictures that are named too" in said.err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["anna-GPEN.png"]
+
+
 def test_files_of_a_folder_that_are_left_out_are_told(
     type_: Type, installed: None, photos: Path, tmp_path: Path
 ) -> None:

@@ -4,8 +4,10 @@ import asyncio
 import errno
 import hashlib
 import os
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -319,6 +321,15 @@ async def test_previews(bridge: Bridge, samples: Samples) -> None:
         sizes.append((image.width, image.height))
     assert sizes == [(64, 53), (64, 53), (96, 80), (64, 53)]
     assert (await bridge("GET", f"/v1/jobs/{job}/items/0/preview?size=1")).code == "invalid_request"
+
+
+async def test_a_preview_of_a_damaged_row_says_so(bridge: Bridge, samples: Samples) -> None:
+    job = await done(bridge, samples)
+    with closing(sqlite3.connect(bridge.places.store)) as store, store:
+        store.execute("UPDATE items SET result = '{' WHERE job = ?", (job,))
+    reply = await bridge("GET", f"/v1/jobs/{job}/items/0/preview?size=64")
+    assert (reply.status, reply.code) == (503, "store_unavailable")
+    assert "damaged" in reply.json["detail"]
 
 
 class SlowPreviews:
