@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from bridge.network import checkpoint
 from weights.recipe.batches import batch, batches
@@ -71,7 +73,7 @@ def test_training_lowers_the_loss(faces: Crops) -> None:
 
 
 def test_patches_are_pieces_of_faces(faces: Crops) -> None:
-    clean = [index for index in range(60) if torch.equal(*batch(faces, 1, seed=3, step=index, patch=8))]
+    clean = [index for index in range(200) if torch.equal(*batch(faces, 1, seed=3, step=index, patch=8))]
     assert clean
     _, piece = batch(faces, 1, seed=3, step=clean[0], patch=8)
     assert piece.shape == (1, 3, 8, 8)
@@ -106,6 +108,26 @@ def test_training_on_patches_lowers_the_loss_and_reaches_every_weight(faces: Cro
     losses = [run.learn(degraded, wanted) for _ in range(12)]
     assert losses[-1] < losses[0]
     assert all(weight.grad is not None for weight in run.network.parameters())
+
+
+def test_bfloat16_and_a_compiled_step_learn_the_same_within_their_rounding(
+    faces: Crops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[object] = []
+
+    def compiler(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        compiled.append(function)
+        return function  # the true one needs a C++ compiler and minutes
+
+    monkeypatch.setattr(torch, "compile", compiler)
+    exact, quick = Run(SMALL, CPU), Run(replace(SMALL, bfloat16=True, compiled=True), CPU)
+    assert len(compiled) == 1
+    degraded, wanted = batch(faces, 4, seed=0, step=0)
+    losses = [(exact.learn(degraded, wanted), quick.learn(degraded, wanted)) for _ in range(12)]
+    assert [quick for _, quick in losses] == pytest.approx([exact for exact, _ in losses], rel=0.05)
+    assert losses[-1][1] < losses[0][1]
+    assert any(one != other for one, other in losses)
+    assert {weight.dtype for weight in quick.averaged.parameters()} == {torch.float32}
 
 
 def test_a_run_that_was_cut_goes_on_as_if_it_had_not_been(faces: Crops, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import copy
 import csv
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,8 @@ class Plan:
         warm_up: steps until it is reached.
         average: decay of the averaged weights a step.
         clip: largest norm of the gradient.
+        bfloat16: convolutions and products in bfloat16 (torch.autocast); weights stay float32.
+        compiled: by torch.compile, which needs a C++ compiler and some minutes first.
     """
 
     channels: tuple[int, ...] = (128, 128, 128, 128, 64, 32, 16)
@@ -79,6 +82,8 @@ class Plan:
     gradient: float = 0.3
     frequency: float = 0.02
     seed: int = 2026
+    bfloat16: bool = False
+    compiled: bool = False
 
     def learning_rate(self, step: int) -> float:
         """Linear up, then half a cosine down."""
@@ -108,6 +113,8 @@ class Run:
         self.network = checkpoint.load(init) if init else fresh(plan)
         self.network.to(device).train().requires_grad_(True)
         self.averaged = copy.deepcopy(self.network).requires_grad_(False)
+        answer = self._answer
+        self.answer: Callable[[Tensor], Tensor] = torch.compile(answer) if plan.compiled else answer
         drawing = {id(weight) for layer in picture_layers(self.network) for weight in own_weights(layer)}
         self.optimiser = torch.optim.Adam(
             [
@@ -124,8 +131,9 @@ class Run:
             group["lr"] = group["share"] * self.plan.learning_rate(self.step)
         degraded, wanted = degraded.to(self.device), wanted.to(self.device)
         weights = Weights(self.plan.gradient, self.plan.frequency)
-        change = on_patches(self.network, degraded) if self.plan.patch else self.network(degraded)
-        loss = total(degraded + change, wanted, weights)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.bfloat16):
+            change = self.answer(degraded)
+        loss = total(degraded + change.float(), wanted, weights)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip)
@@ -137,6 +145,9 @@ class Run:
             for kept, now in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
                 kept.lerp_(now, 1 - decay)
         return float(loss.detach())
+
+    def _answer(self, degraded: Tensor) -> Tensor:
+        return on_patches(self.network, degraded) if self.plan.patch else self.network(degraded)
 
     def save(self, folder: Path) -> None:
         """Write the state, whole or not at all."""
@@ -235,6 +246,8 @@ def main() -> None:
     parser.add_argument("--channels", type=int, nargs="+", default=list(Plan.channels))
     parser.add_argument("--seed", type=int, default=Plan.seed)
     parser.add_argument("--save-every", type=int, default=100)
+    parser.add_argument("--bfloat16", action="store_true", help="faster where the processor has it")
+    parser.add_argument("--compiled", action="store_true", help="faster; needs a C++ compiler")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=0)
     asked = parser.parse_args()
@@ -254,6 +267,8 @@ def main() -> None:
             gradient=asked.gradient,
             frequency=asked.frequency,
             seed=asked.seed,
+            bfloat16=asked.bfloat16,
+            compiled=asked.compiled,
         )
         run = Run(plan, torch.device(device.name), asked.init)
     crops = crop_files.load(asked.crops).part(held_out=False)
