@@ -89,10 +89,19 @@ local function numberOf(bridge, job, ref, after)
     return nil, { code = "result_lost" }
 end
 
+-- The job that an item's offer makes, or has made: the bridge knows it by its key.
+local function offered(bridge, run, item)
+    local job, problem = bridge:createJob(item.offer, run.id .. "-" .. item.index)
+    if not job then return nil, problem end
+    item.offer = nil
+    return job.job
+end
+
 --- Hand the rendered picture over.
 -- @param run { id =, preset =, parameters =, output =, root =, name =, priority =; job = once there is one }
 -- @param keepJob function(run) -> true, or nil and a problem: remembers run.job before anything else is done.
--- @return true, with item.job and item.number filled in; or nil and a problem.
+-- @return true, with item.job and item.number filled in; or nil and a problem. An item.offer is left while it
+-- is not known whether it made a job.
 function Courier.submit(bridge, run, item, keepJob)
     item.job, item.number = nil, nil  -- of an earlier render, which has failed
     local source, problem = sourceOf(bridge, run, item)
@@ -107,7 +116,7 @@ function Courier.submit(bridge, run, item, keepJob)
                 retryable = whyNot.retryable or whyNot.code == "job_unknown" }
         end
     else
-        local job, whyNot = bridge:createJob({
+        item.offer = {
             client = "lightroom",
             name = run.name,
             preset = run.preset,
@@ -115,9 +124,10 @@ function Courier.submit(bridge, run, item, keepJob)
             output = run.output,
             priority = run.priority,
             items = items,
-        }, run.id .. "-" .. item.index)
+        }
+        local job, whyNot = offered(bridge, run, item)
         if not job then return nil, whyNot end
-        run.job = job.job
+        run.job = job
         local kept, unkept = keepJob(run)
         if not kept then return nil, unkept end
     end
@@ -202,6 +212,12 @@ end
 function Courier.withdraw(bridge, run, item, submission)
     if submission then Tasks.wait(function() return false end, submission) end
     local job, number = item.job, item.number
+    -- Offered, and the answer was lost: asking again tells what came of it.
+    if item.offer then
+        local made, unanswered = offered(bridge, run, item)
+        if not made then return nil, unanswered end
+        job, number = made, numberOf(bridge, made, refOf(item))
+    end
     -- Given to the bridge, and then something came between.
     if not number and run.job then job, number = run.job, numberOf(bridge, run.job, refOf(item)) end
     if not number then return true end

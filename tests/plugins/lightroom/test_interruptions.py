@@ -225,6 +225,20 @@ def test_what_is_handed_over_while_it_is_cancelled_is_cancelled_too(
     assert world.leftovers() == []
 
 
+def test_what_is_handed_over_without_an_answer_is_cancelled_too(world: World, bridge: RunningBridge) -> None:
+    world.prefs["connection"] = {"remoteUrl": bridge.url}
+    world.passwords["bridge-token", "gpen-enhance"] = bridge.announcement.token
+    world.add("a.nef")
+    host = Host(world)
+    host.wire.faults = [Fault("POST /v1/jobs$", "lost", times=1)]
+    bridge.fakes.engine.gate.clear()
+    host.cancel_when = lambda running: running.wire.counts("POST /v1/jobs$") > 0
+    host.menu("EnhanceAgain")
+    assert not host.failures, "\n".join(host.failures)
+    assert bridge.states() == ["cancelled"]
+    assert world.leftovers() == []
+
+
 def test_a_cancelled_photo_that_the_bridge_has_done_is_not_kept_there(
     world: World, bridge: RunningBridge
 ) -> None:
