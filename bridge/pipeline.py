@@ -23,7 +23,7 @@ from bridge.faces.detect import Detector
 from bridge.faces.face import Crop, Face
 from bridge.faces.mask import feather_mask
 from bridge.imaging.codecs import Format, decode, encode, sniff
-from bridge.imaging.colour import from_working, to_working
+from bridge.imaging.colour import filtered, from_working, to_working
 from bridge.imaging.denoise import denoise
 from bridge.imaging.image import FloatPixels, Image, Pixels
 from bridge.imaging.provenance import Provenance, stamp
@@ -218,7 +218,11 @@ def enhance(
     _stop_if(cancelled)
 
     with stages.stage("denoise"):
-        quiet = denoise(image.colour, parameters.denoise, cancelled=cancelled)
+        quiet = filtered(
+            image.colour,
+            image.icc,
+            lambda colour: denoise(colour, parameters.denoise, cancelled=cancelled),
+        )
     with stages.stage("restore"):
         restored = _restore(image, quiet, found, chosen, parameters, tools, urgent, cancelled)
     patches = [patch for _, patch in restored.values()]
@@ -226,13 +230,15 @@ def enhance(
     mask: Pixels | None = None
     with stages.stage("blend"):
         if as_layers:
-            colour, mask = layers(quiet, [_relative(patch, opacity) for patch in patches])
+            colour, mask = layers(quiet, patches)
         else:
             colour = blend(quiet, patches)
             mask = coverage(quiet, patches) if with_mask else None
     _stop_if(cancelled)
     with stages.stage("sharpen"):
-        colour = sharpen(colour, parameters.sharpen, cancelled=cancelled)
+        colour = filtered(
+            colour, image.icc, lambda colour: sharpen(colour, parameters.sharpen, cancelled=cancelled)
+        )
     outcomes = tuple(
         RestoredFace(face, restored[index][0] if index in restored else None)
         for index, face in enumerate(found)
@@ -289,7 +295,7 @@ def _restore(
             crops = np.stack([np.clip(to_working(crop.pixels, image.icc), 0, 1) for crop in seen])
             answers = tools.engine.restore(entry.name, crops, urgent=urgent, cancelled=cancelled)
             for index, crop, answer in zip(indices, seen, answers, strict=True):
-                if quiet is not image.colour:
+                if parameters.denoise:
                     crop = align(quiet, faces[index], entry.template, entry.side, entry.crop_border)
                 weight = _strength(faces[index], parameters) / 100
                 restored[index] = entry, _patch(crop, answer, image.icc, parameters, weight)
@@ -315,11 +321,6 @@ def _patch(
 def _is_gray(pixels: FloatPixels) -> bool:
     red, green, blue = (pixels[..., channel] for channel in range(3))
     return bool((red == green).all() and (green == blue).all())
-
-
-def _relative(patch: Patch, opacity: float) -> Patch:
-    """The patch with its strength relative to the strongest in its mask, for layers."""
-    return replace(patch, mask=patch.mask * np.float32(patch.weight / opacity)) if opacity > 0 else patch
 
 
 def _provenance(enhancement: Enhancement, parameters: Parameters, preset: str | None) -> Provenance:

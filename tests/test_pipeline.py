@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bridge import pipeline
 from bridge.errors import BridgeError, Cancelled, DegenerateLandmarks, InvalidRequest
+from bridge.faces.align import align
 from bridge.faces.detect import Detector
-from bridge.faces.face import Face
+from bridge.faces.face import Crop, Face
 from bridge.imaging.codecs import Format, decode, encode
+from bridge.imaging.colour import from_working, linearised, to_working
 from bridge.imaging.image import Image, Metadata
 from bridge.imaging.profiles import named_profile
 from bridge.pipeline import CROPS_AT_ONCE, enhance, enhance_file, find_faces
@@ -64,6 +67,43 @@ def test_wide_gamut_colours_on_a_face_survive_a_network_that_changes_nothing(pro
     photo = Image(noise(100, 120, 3, np.uint16), named_profile(profile))
     after = enhance(photo, FACES_ALONE, tools(Unmoved()), faces=[face(60, 50, 60)]).image.pixels
     assert np.abs(after.astype(int) - photo.pixels.astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize(("denoise", "sharpen"), [(70, 0), (0, 100), (30, 50)])
+def test_linear_pixels_are_filtered_as_they_look(denoise: int, sharpen: int) -> None:
+    ramp = np.linspace(0.1, 0.9, 240, dtype=np.float32)[None, :, None]
+    grain = np.random.default_rng(0).normal(0, 0.02, (160, 240, 3))
+    encoded = np.rint(np.clip(ramp + grain, 0, 1) * 65535).astype(np.uint16)
+    encoded[40:60, 100:120] //= 2
+    twin = linearised(None)
+    linear = Image(from_working(to_working(encoded, None), twin, channels=3), twin)
+    wanted = Parameters(strength=0, denoise=denoise, sharpen=sharpen)
+    looks = to_working(enhance(linear, wanted, tools(), faces=[]).image.pixels, twin)
+    expected = enhance(Image(encoded), wanted, tools(), faces=[]).image.pixels / np.float32(65535)
+    assert np.abs(looks - expected).max() < 2e-3
+    assert np.abs(expected - encoded / 65535).max() > 0.02
+
+
+def test_what_a_filter_leaves_alone_in_linear_light_stays_bit_for_bit() -> None:
+    twin = linearised(None)
+    pixels = np.full((64, 64, 3), 0.3, np.float32)
+    pixels[30:] = 0.7
+    after = enhance(Image(pixels, twin), Parameters(strength=0, denoise=0, sharpen=80), tools(), faces=[])
+    same = after.image.pixels == pixels
+    assert same[:20].all()
+    assert not same[28:32].all()
+
+
+def test_a_face_is_cut_out_once_where_nothing_was_denoised(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut: list[Face] = []
+
+    def counted(colour: np.ndarray, one: Face, *rest: Any) -> Crop:
+        cut.append(one)
+        return align(colour, one, *rest)
+
+    monkeypatch.setattr(pipeline, "align", counted)
+    enhance(Image(noise(100, 120, 3, np.uint8)), FACES_ALONE, tools(), faces=[face(60, 50, 60)])
+    assert len(cut) == 1
 
 
 def test_layers_composed_by_a_client_are_the_composite() -> None:

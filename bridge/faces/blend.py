@@ -9,7 +9,7 @@ colour spaces or how the residual came about.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -132,8 +132,7 @@ def blend(colour: Pixels, patches: Sequence[Patch]) -> Pixels:
     result: Pixels = np.array(colour, order="C")
     placed = _in_place([patch for patch in patches if patch.weight > 0], colour)
     for rect, near in _strips(placed):
-        weights = [face.weight * share for face, share in zip(near, _shares(near, rect), strict=True)]
-        _assign(result, colour, rect, _sum_of_changes(near, weights, rect))
+        _assign(result, colour, rect, _sum_of_changes(near, _weighted(near, rect), rect))
     return result
 
 
@@ -142,20 +141,23 @@ def layers(colour: Pixels, patches: Sequence[Patch]) -> tuple[Pixels, Pixels]:
 
     Args:
         colour: as for `blend`.
-        patches: the faces; their weights are not applied.
+        patches: the faces; the largest of their weights is left to the client.
 
     Returns:
         (image, mask): `image` is like `colour` with the whole residual wherever a mask is above
-        0; `mask` is H x W x 1 of the same dtype (full scale is 1). The client's
-        photo * (1 - mask * o) + image * mask * o is what `blend` gives for weight o.
+        0; `mask` is H x W x 1 of the same dtype (full scale is 1). With o the largest weight, the
+        client's photo * (1 - mask * o) + image * mask * o is what `blend` gives.
     """
     image: Pixels = np.array(colour, order="C")
-    mask = coverage(colour, patches)
-    placed = _in_place(patches, colour)
+    largest = max((patch.weight for patch in patches), default=0.0)
+    placed = _in_place(
+        [replace(patch, weight=patch.weight / largest if largest else 1.0) for patch in patches], colour
+    )
+    mask = _covered(colour, placed)
     for rect, near in _strips(placed):
-        shares = _shares(near, rect)
-        total = np.maximum(np.sum(shares, axis=0), np.float32(1e-6))
-        change = _sum_of_changes(near, [share / total for share in shares], rect)
+        weights = _weighted(near, rect)
+        total = np.maximum(np.sum(weights, axis=0), np.float32(1e-6))
+        change = _sum_of_changes(near, [weight / total for weight in weights], rect)
         x0, y0, x1, y1 = rect
         change[mask[y0:y1, x0:x1, 0] == 0] = 0
         _assign(image, colour, rect, change)
@@ -164,11 +166,16 @@ def layers(colour: Pixels, patches: Sequence[Patch]) -> tuple[Pixels, Pixels]:
 
 def coverage(colour: Pixels, patches: Sequence[Patch]) -> Pixels:
     """Where the photo changes: H x W x 1 of colour's dtype, full scale over a face, 0 elsewhere."""
+    return _covered(colour, _in_place([replace(patch, weight=1.0) for patch in patches], colour))
+
+
+def _covered(colour: Pixels, placed: Sequence[_Placed]) -> Pixels:
+    """The weights as a mask, H x W x 1 of colour's dtype."""
     mask: Pixels = np.zeros((*colour.shape[:2], 1), colour.dtype)
     full_scale = FULL_SCALE[colour.dtype]
-    for rect, near in _strips(_in_place(patches, colour)):
+    for rect, near in _strips(placed):
         x0, y0, x1, y1 = rect
-        total = np.sum(_shares(near, rect), axis=0) * np.float32(full_scale)
+        total = np.sum(_weighted(near, rect), axis=0) * np.float32(full_scale)
         rounded = total if mask.dtype == np.float32 else np.rint(total)
         mask[y0:y1, x0:x1, 0] = rounded.astype(mask.dtype)
     return mask
@@ -214,13 +221,13 @@ def _overlap(first: Rect, second: Rect) -> bool:
     return first[0] < second[2] and second[0] < first[2] and first[1] < second[3] and second[1] < first[3]
 
 
-def _shares(near: Sequence[_Placed], rect: Rect) -> list[Mask]:
-    """Each face's mask, divided where several claim a pixel: m_i * m_i / sum of m."""
+def _weighted(near: Sequence[_Placed], rect: Rect) -> list[Mask]:
+    """Each face's weight times its mask, divided where several claim a pixel: m_i * m_i / sum of m."""
     masks = [face.share(rect) for face in near]
-    if len(masks) == 1:
-        return masks
-    total = np.maximum(np.sum(masks, axis=0), np.float32(1e-6))
-    return [np.asarray(mask * mask / total, np.float32) for mask in masks]
+    if len(masks) > 1:
+        total = np.maximum(np.sum(masks, axis=0), np.float32(1e-6))
+        masks = [np.asarray(mask * mask / total, np.float32) for mask in masks]
+    return [face.weight * mask for face, mask in zip(near, masks, strict=True)]
 
 
 def _sum_of_changes(near: Sequence[_Placed], weights: Sequence[Mask], rect: Rect) -> FloatPixels:

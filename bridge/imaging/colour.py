@@ -9,6 +9,7 @@ of sRGB continues mirrored below 0.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Literal
@@ -22,13 +23,14 @@ from bridge.imaging.image import FULL_SCALE, FloatPixels, Pixels
 from bridge.imaging.profiles import built_in, named_profile
 from bridge.imaging.shaper import Power, Shaper, shaper
 
-__all__ = ["from_working", "linearised", "named_profile", "problem", "to_working"]
+__all__ = ["filtered", "from_working", "linearised", "named_profile", "problem", "to_working"]
 
 _RELATIVE_COLORIMETRIC = 1
 _BLACK_POINT_COMPENSATION = 0x2000
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of linear sRGB, IEC 61966-2-1
 _SRGB = Power(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)  # its curve, IEC 61966-2-1
 _SAME = 1e-3  # profiles this close to sRGB are taken for it: a quarter of an 8-bit step
+_LINEAR_FROM = 0.37  # light of an encoded 0.5: 0.5 if linear, 0.35 for a gamma of 1.5, 0.21 in sRGB
 _BAND_PIXELS = 1 << 18
 _TRIED = (-0.5, 0.0, 0.02, 0.5, 1.0, 1.5)  # encoded values, and some outside, that must stay numbers
 _WORKERS = min(8, os.cpu_count() or 1)  # LittleCMS releases the interpreter's lock
@@ -73,6 +75,33 @@ def from_working(working: FloatPixels, icc: bytes | None, *, channels: Literal[1
 def _luminance(working: FloatPixels) -> FloatPixels:
     """H x W x 1, linear."""
     return (_SRGB.linear(working) @ _LUMINANCE)[..., None]
+
+
+def filtered(colour: Pixels, icc: bytes | None, filter_: Callable[[Pixels], Pixels]) -> Pixels:
+    """The result of a filter that takes values as they look: linear light is encoded for it and back.
+
+    In linear light noise is far stronger in highlights than in shadows, where the eye sees the opposite,
+    and the dark side of an edge shows a halo twice as strong.
+
+    Args:
+        colour: H x W x 1 or 3, in the profile's encoding. Not modified.
+        icc: as for `to_working`.
+        filter_: pixels -> pixels of the same shape and dtype, or the very ones that it was given.
+
+    Returns:
+        Same shape and dtype; pixels that the filter leaves alone stay as they are, bit for bit.
+    """
+    if icc is None or not _is_linear(icc, colour.shape[2]):
+        return filter_(colour)
+    full_scale = np.float32(FULL_SCALE[colour.dtype])
+    before = _SRGB.encoded(colour.astype(np.float32) / full_scale)
+    after = filter_(before)
+    if after is before:
+        return colour
+    decoded = _SRGB.linear(np.asarray(after, np.float32)) * full_scale
+    if colour.dtype != np.float32:
+        decoded = np.clip(np.rint(decoded), 0, full_scale)
+    return np.where(after == before, colour, decoded.astype(colour.dtype))
 
 
 def linearised(icc: bytes | None, *, gray: bool = False) -> bytes:
@@ -124,6 +153,15 @@ def _is_working(icc: bytes, channels: int) -> bool:
     levels = np.linspace(0, 1, 9, dtype=np.float32)
     cube = np.stack(np.meshgrid(*[levels] * channels, indexing="ij"), -1).reshape(1, -1, channels)
     return bool(np.abs(_SRGB.encoded(_linear(cube, icc)) - cube).max() < _SAME)
+
+
+@lru_cache(maxsize=16)
+def _is_linear(icc: bytes, channels: int) -> bool:
+    """Whether values stand for amounts of light rather than for what they look like."""
+    if problem(icc, channels):
+        return False
+    gray = np.full((1, 1, channels), 0.5, np.float32)
+    return float(_linear(gray, icc).mean()) > _LINEAR_FROM
 
 
 def _linear(encoded: FloatPixels, icc: bytes) -> FloatPixels:
