@@ -57,13 +57,29 @@ def _checked_exif(
     if not blocks.exif:
         return None, blocks.orientation, None
     try:
-        block = exif.without_thumbnail(blocks.exif)
-        known = exif.read(block)  # again: a hostile thumbnail may have lain across a directory
+        bare = exif.without_thumbnail(blocks.exif)
+        known = exif.read(bare)  # again: a hostile thumbnail may have lain across a directory
     except MetadataMalformed as error:
         warnings.append(f"The EXIF block is damaged and was left out: {error}")
         return None, blocks.orientation, None
     orientation = blocks.orientation if blocks.orientation != 1 else exif.orientation(known)
-    return block, orientation, exif.dots_per_inch(known.structure, known.main.fields)
+    return (
+        _salvaged(bare, known, warnings),
+        orientation,
+        exif.dots_per_inch(known.structure, known.main.fields),
+    )
+
+
+def _salvaged(block: bytes, known: exif.Exif, warnings: list[str]) -> bytes | None:
+    """The block as it is; or, if a pointer in it leads nowhere, put together anew without it."""
+    if not known.damaged:
+        return block
+    warnings += exif.losses(known)
+    try:
+        return exif.assembled(known)
+    except MetadataMalformed as error:
+        warnings.append(f"The EXIF block was left out: {error}")
+        return None
 
 
 def _checked_xmp(packet: bytes | None, warnings: list[str]) -> bytes | None:

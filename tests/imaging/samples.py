@@ -39,7 +39,13 @@ XMP = (
 ).encode()
 
 
-def exif_block(orientation: int = 1, *, size: tuple[int, int] | None = None, order: str = "<") -> bytes:
+def exif_block(
+    orientation: int = 1,
+    *,
+    size: tuple[int, int] | None = None,
+    order: str = "<",
+    interoperability: str | None = None,
+) -> bytes:
     """An EXIF block with camera, GPS and maker note, written by Pillow."""
     exif = Pillow.Exif()
     exif.endian = order
@@ -47,6 +53,8 @@ def exif_block(orientation: int = 1, *, size: tuple[int, int] | None = None, ord
     exif[274] = orientation
     exif.get_ifd(34665).update(PHOTO)
     exif.get_ifd(34853).update(GPS)
+    if interoperability:
+        exif.get_ifd(34665)[40965] = {1: interoperability}
     if size:
         exif.get_ifd(34665).update({40962: size[0], 40963: size[1]})
     return exif.tobytes().removeprefix(b"Exif\0\0")
@@ -77,7 +85,7 @@ def facts(block: bytes | None) -> dict[str, dict[int, Any]]:
     exif.load(b"Exif\0\0" + (block or b""))
     parts = {"main": dict(exif), "photo": exif.get_ifd(34665), "gps": exif.get_ifd(34853)}
     return {
-        name: {tag: value for tag, value in fields.items() if tag not in (34665, 34853, 274)}
+        name: {tag: value for tag, value in fields.items() if tag not in (34665, 34853, 40965, 274)}
         for name, fields in parts.items()
     }
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from bridge.imaging import metadata
-from bridge.imaging.codecs import Format, decode, encode
-from bridge.imaging.containers import jpeg
+from bridge.imaging.codecs import Format, decode, encode, inspect
+from bridge.imaging.containers import exif, ifd, jpeg
 from bridge.imaging.containers.blocks import Blocks
 from bridge.imaging.image import Image, Metadata
-from tests.imaging.samples import IPTC, XMP, exif_block, pixels, with_thumbnail
+from tests.imaging.samples import IPTC, XMP, exif_block, facts, pixels, with_thumbnail
 
 
 def picture_with(blocks: Blocks) -> bytes:
@@ -42,6 +42,39 @@ def test_a_broken_block_costs_a_warning_and_not_the_picture(blocks: Blocks, lost
     assert found.metadata.exif is None
     assert found.metadata.xmp is None
     assert lost in found.metadata.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("pointer", "lost", "kept"),
+    [
+        (34853, "GPS", ("main", "photo")),
+        (34665, "Exif", ("main", "gps")),
+        (40965, "Interoperability", ("main", "photo", "gps")),
+    ],
+)
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_broken_pointer_costs_the_directory_that_it_points_to(
+    pointer: int, lost: str, kept: tuple[str, ...], order: ifd.Order
+) -> None:
+    block = exif_block(6, order=order, interoperability="R98")
+    parts = exif.read(block)
+    at = next(
+        part.fields[pointer].at for part in (parts.main, parts.photo) if part and pointer in part.fields
+    )
+    assert at is not None
+    broken = block[:at] + b"\x7f\xff\xff\x7f" + block[at + 4 :]
+    data = picture_with(Blocks(exif=broken))
+    assert inspect(data).orientation == 6
+    found = decode(data, max_megapixels=1)
+    assert (found.width, found.height) == (4, 6)
+    assert found.metadata.warnings == (f"The {lost} directory of the EXIF data is damaged and was left out.",)
+    assert found.metadata.dots_per_inch == (300, 300)
+    known, before = facts(found.metadata.exif), facts(block)
+    assert {part: known[part] for part in kept} == {part: before[part] for part in kept}
+    assert exif.read(found.metadata.exif or b"").whole  # so nothing in it points nowhere
+    for container in Format:
+        again = decode(encode(found, container).data, max_megapixels=1)
+        assert (again.width, again.height, again.metadata.warnings) == (4, 6, ())
 
 
 def test_the_thumbnail_of_a_file_is_dropped() -> None:

@@ -39,6 +39,7 @@ class Exif:
         structure: the block with its byte order.
         main: the first directory: camera, author, resolution, orientation.
         photo, gps, interoperability: the sub-directories that are there.
+        damaged: names of those that are pointed to and cannot be read.
     """
 
     structure: Structure
@@ -46,35 +47,49 @@ class Exif:
     photo: Directory | None
     gps: Directory | None
     interoperability: Directory | None
+    damaged: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:
-        """Whether every entry of every directory could be read."""
-        return all(
+        """Whether every directory could be read, and every entry of it."""
+        return not self.damaged and all(
             part is None or part.whole for part in (self.main, self.photo, self.gps, self.interoperability)
         )
 
 
 def read(block: bytes | memoryview) -> Exif:
-    """Take a block apart.
+    """Take a block apart; a sub-directory that cannot be read costs no other.
 
     Raises:
-        MetadataMalformed: it, or a sub-directory, cannot be read.
+        MetadataMalformed: the block, or its first directory, cannot be read.
     """
     structure = ifd.structure(block)
     return parts(structure, structure.directory(structure.first))
 
 
 def parts(structure: Structure, main: Directory) -> Exif:
-    """The sub-directories of `main`; raises MetadataMalformed if one of them cannot be read."""
-    photo = _below(structure, main, PHOTO)
-    interoperability = _below(structure, photo, INTEROPERABILITY) if photo else None
-    return Exif(structure, main, photo, _below(structure, main, GPS), interoperability)
+    """`main` and what can be read of its sub-directories."""
+    damaged: list[str] = []
+
+    def below(directory: Directory | None, tag: int, name: str) -> Directory | None:
+        offset = structure.number(directory.fields, tag) if directory else 0
+        try:
+            return structure.directory(offset) if offset else None
+        except MetadataMalformed:
+            damaged.append(name)
+            return None
+
+    photo, gps = below(main, PHOTO, "Exif"), below(main, GPS, "GPS")
+    return Exif(
+        structure, main, photo, gps, below(photo, INTEROPERABILITY, "Interoperability"), tuple(damaged)
+    )
 
 
-def _below(structure: Structure, directory: Directory, tag: int) -> Directory | None:
-    offset = structure.number(directory.fields, tag)
-    return structure.directory(offset) if offset else None
+def losses(exif: Exif) -> tuple[str, ...]:
+    """A warning for each sub-directory that is lost."""
+    return tuple(
+        f"The {name} directory of the EXIF data is damaged and was left out." for name in exif.damaged
+    )
 
 
 def orientation(exif: Exif) -> int:

@@ -113,12 +113,8 @@ def blocks(data: memoryview) -> Blocks:
         for tag in (tags.XMP, tags.IPTC, tags.PHOTOSHOP, tags.ICC)
         if tag in fields
     }
-    warnings: tuple[str, ...] = ()
-    try:
-        described = exif.parts(tiff, layout.directory)
-    except MetadataMalformed:
-        described = exif.Exif(tiff, layout.directory, None, None, None)
-        warnings += ("The TIFF's EXIF directory is damaged and was left out.",)
+    described = exif.parts(tiff, layout.directory)
+    warnings = exif.losses(described)
     try:
         block = exif.assembled(described)
     except MetadataMalformed as error:
