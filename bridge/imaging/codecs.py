@@ -96,7 +96,7 @@ def decode(data: bytes | memoryview, *, max_megapixels: float) -> Image:
             f"The picture has {header.bytes_per_pixel} bytes a pixel, which is more than memory holds.",
             hint="Save it without its extra channels.",
         )
-    riding, icc = metadata.read(view, container)
+    riding, icc = metadata.read(view, container, gray=header.channels <= 2)
     try:
         pixels, warnings = _pixels(view, container, header)
         pixels = _upright(pixels, riding.orientation)

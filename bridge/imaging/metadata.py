@@ -13,6 +13,7 @@ from bridge.imaging.containers import exif, jpeg, png, tiff, webp, xmp
 from bridge.imaging.containers.blocks import Blocks
 from bridge.imaging.containers.formats import Format
 from bridge.imaging.image import Metadata
+from bridge.imaging.profiles import built_in
 
 _TIFF, _EXIF = "http://ns.adobe.com/tiff/1.0/", "http://ns.adobe.com/exif/1.0/"
 _READERS: dict[Format, Callable[[memoryview], Blocks]] = {
@@ -26,48 +27,52 @@ _LARGEST_XMP = 64 << 20  # bytes; a long history of masks and brush strokes has 
 _MAX_DPI = 100_000  # anything beyond is a broken number, not a scanner
 
 
-def read(data: bytes | memoryview, format: Format) -> tuple[Metadata, bytes | None]:  # noqa: A002 - the word
+def read(
+    data: bytes | memoryview,
+    format: Format,  # noqa: A002 - the word
+    *,
+    gray: bool = False,
+) -> tuple[Metadata, bytes | None]:
     """What rides along with a picture, and its ICC profile (as found; `colour` judges it).
+
+    A camera's photo in Adobe RGB without a profile, which only its EXIF tells, gets one; of a
+    `gray` picture that is a curve.
 
     Raises:
         ImageError: the container itself cannot be walked through.
     """
     blocks = _READERS[format](memoryview(data))
     warnings = list(blocks.warnings)
-    block, turned, resolution = _checked_exif(blocks, warnings)
+    block, known = _checked_exif(blocks, warnings)
     profile = blocks.icc or None
     if profile and len(profile) > _LARGEST_PROFILE:
         profile = None
         warnings.append("The ICC profile is larger than any real one and was left out; sRGB is assumed.")
+    elif not profile and not blocks.speaks_of_colour and known and exif.is_adobe_rgb(known):
+        profile = built_in("Gray Gamma 2.2" if gray else "Adobe RGB (1998)")
+    stated = exif.dots_per_inch(known.structure, known.main.fields) if known else None
     metadata = Metadata(
         exif=block,
         xmp=_checked_xmp(blocks.xmp, warnings),
         iptc=blocks.iptc or None,
-        dots_per_inch=_sane(resolution or blocks.dots_per_inch),
-        orientation=turned,
+        dots_per_inch=_sane(stated or blocks.dots_per_inch),
+        orientation=exif.orientation(known) if known and blocks.orientation == 1 else blocks.orientation,
         warnings=tuple(warnings),
     )
     return metadata, profile
 
 
-def _checked_exif(
-    blocks: Blocks, warnings: list[str]
-) -> tuple[bytes | None, int, tuple[float, float] | None]:
-    """The block without its thumbnail, the orientation and the resolution that it states."""
+def _checked_exif(blocks: Blocks, warnings: list[str]) -> tuple[bytes | None, exif.Exif | None]:
+    """The block without its thumbnail and what leads nowhere, and what is known of it."""
     if not blocks.exif:
-        return None, blocks.orientation, None
+        return None, None
     try:
         bare = exif.without_thumbnail(blocks.exif)
         known = exif.read(bare)  # again: a hostile thumbnail may have lain across a directory
     except MetadataMalformed as error:
         warnings.append(f"The EXIF block is damaged and was left out: {error}")
-        return None, blocks.orientation, None
-    orientation = blocks.orientation if blocks.orientation != 1 else exif.orientation(known)
-    return (
-        _salvaged(bare, known, warnings),
-        orientation,
-        exif.dots_per_inch(known.structure, known.main.fields),
-    )
+        return None, None
+    return _salvaged(bare, known, warnings), known
 
 
 def _salvaged(block: bytes, known: exif.Exif, warnings: list[str]) -> bytes | None:

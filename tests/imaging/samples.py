@@ -45,6 +45,7 @@ def exif_block(
     size: tuple[int, int] | None = None,
     order: str = "<",
     interoperability: str | None = None,
+    colour_space: int | None = None,
 ) -> bytes:
     """An EXIF block with camera, GPS and maker note, written by Pillow."""
     exif = Pillow.Exif()
@@ -55,6 +56,8 @@ def exif_block(
     exif.get_ifd(34853).update(GPS)
     if interoperability:
         exif.get_ifd(34665)[40965] = {1: interoperability}
+    if colour_space is not None:
+        exif.get_ifd(34665)[40961] = colour_space
     if size:
         exif.get_ifd(34665).update({40962: size[0], 40963: size[1]})
     return exif.tobytes().removeprefix(b"Exif\0\0")

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import struct
+import zlib
+
 import pytest
 
 from bridge.imaging import metadata
@@ -7,6 +10,7 @@ from bridge.imaging.codecs import Format, decode, encode, inspect
 from bridge.imaging.containers import exif, ifd, jpeg
 from bridge.imaging.containers.blocks import Blocks
 from bridge.imaging.image import Image, Metadata
+from bridge.imaging.profiles import built_in
 from tests.imaging.samples import IPTC, XMP, exif_block, facts, pixels, with_thumbnail
 
 
@@ -75,6 +79,50 @@ def test_a_broken_pointer_costs_the_directory_that_it_points_to(
     for container in Format:
         again = decode(encode(found, container).data, max_megapixels=1)
         assert (again.width, again.height, again.metadata.warnings) == (4, 6, ())
+
+
+@pytest.mark.parametrize("container", list(Format))
+def test_a_cameras_adobe_rgb_gets_its_profile(container: Format) -> None:
+    riding = Metadata(exif=exif_block(interoperability="R03", colour_space=0xFFFF))
+    data = encode(Image(pixels(4, 6, 3, "uint8"), None, riding), container).data
+    found = decode(data, max_megapixels=1)
+    assert found.icc == built_in("Adobe RGB (1998)")
+    assert found.metadata.warnings == ()
+    for other in Format:
+        assert decode(encode(found, other).data, max_megapixels=1).icc == found.icc
+
+
+@pytest.mark.parametrize(
+    ("index", "colour_space", "icc", "expected"),
+    [
+        ("R03", 1, None, None),
+        ("R98", 0xFFFF, None, None),
+        (None, 0xFFFF, None, None),
+        ("R03", 2, None, built_in("Adobe RGB (1998)")),
+        ("R03", None, None, built_in("Adobe RGB (1998)")),
+        ("R03", 0xFFFF, built_in("Display P3"), built_in("Display P3")),
+    ],
+)
+def test_only_a_profile_or_both_of_dcfs_words_say_that_it_is_not_srgb(
+    index: str | None, colour_space: int | None, icc: bytes | None, expected: bytes | None
+) -> None:
+    block = exif_block(interoperability=index, colour_space=colour_space)
+    assert decode(picture_with(Blocks(exif=block, icc=icc)), max_megapixels=1).icc == expected
+
+
+def test_a_gray_adobe_rgb_photo_gets_a_gray_profile() -> None:
+    riding = Metadata(exif=exif_block(interoperability="R03", colour_space=0xFFFF))
+    data = encode(Image(pixels(4, 6, 1, "uint8"), None, riding), Format.JPEG).data
+    found = decode(data, max_megapixels=1)
+    assert found.icc == built_in("Gray Gamma 2.2")
+    assert found.metadata.warnings == ()
+
+
+def test_a_png_that_says_srgb_is_srgb_whatever_its_exif_says() -> None:
+    riding = Metadata(exif=exif_block(interoperability="R03", colour_space=0xFFFF))
+    data = encode(Image(pixels(4, 6, 3, "uint8"), None, riding), Format.PNG).data
+    srgb = struct.pack(">I", 1) + b"sRGB\0" + struct.pack(">I", zlib.crc32(b"sRGB\0"))
+    assert decode(data[:33] + srgb + data[33:], max_megapixels=1).icc is None
 
 
 def test_the_thumbnail_of_a_file_is_dropped() -> None:

@@ -15,6 +15,8 @@ class Blocks:
         iptc: IPTC-IIM records.
         icc: an ICC profile.
         dots_per_inch: horizontal and vertical resolution.
+        speaks_of_colour: whether the container says by itself what its colours mean, be it with a
+            profile that is damaged; of no meaning when embedding.
         orientation: EXIF orientation, 1 to 8; of no meaning when embedding.
         warnings: sentences about what could not be read, or cannot be embedded.
     """
@@ -24,5 +26,6 @@ class Blocks:
     iptc: bytes | None = None
     icc: bytes | None = None
     dots_per_inch: tuple[float, float] | None = None
+    speaks_of_colour: bool = False
     orientation: int = 1
     warnings: tuple[str, ...] = ()

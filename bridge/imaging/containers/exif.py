@@ -17,7 +17,7 @@ from bridge.imaging.containers.ifd import Directory, Field, Structure, Tree
 
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
 PHOTO, GPS, INTEROPERABILITY, MAKER_NOTE = 34665, 34853, 40965, 37500
-PIXEL_WIDTH, PIXEL_HEIGHT = 40962, 40963
+COLOUR_SPACE, PIXEL_WIDTH, PIXEL_HEIGHT = 40961, 40962, 40963
 _THUMBNAIL, _THUMBNAIL_BYTES = 513, 514
 _RESOLUTION = {X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}
 _OF_THE_PIXELS = {  # tags of a TIFF's first directory that describe how its pixels are stored
@@ -28,6 +28,8 @@ _OF_THE_PIXELS = {  # tags of a TIFF's first directory that describe how its pix
 }  # fmt: skip
 _NEAR_THE_START = 16_384  # up to here a maker note keeps its place when a block is put together anew
 _MAX_BLOCK = 16 << 20  # bytes; the largest maker notes with previews have 2 MiB
+_SRGB = 1  # of COLOUR_SPACE
+_INDEX = 1  # the tag in the interoperability directory that names the rule a file keeps
 _KINDS = range(1, 13)  # the types that Exif knows
 
 
@@ -96,6 +98,15 @@ def orientation(exif: Exif) -> int:
     """1 to 8; 1 also when the block says nothing or nonsense."""
     value = exif.structure.number(exif.main.fields, ORIENTATION, 1)
     return value if 1 <= value <= 8 else 1
+
+
+def is_adobe_rgb(exif: Exif) -> bool:
+    """Whether a camera says, as DCF 2.0 has it, that the colours are Adobe RGB: index R03, not sRGB."""
+    if exif.photo is None or exif.interoperability is None:
+        return False
+    index = exif.interoperability.fields.get(_INDEX)
+    colour_space = exif.structure.number(exif.photo.fields, COLOUR_SPACE)
+    return index is not None and bytes(index.value[:3]) == b"R03" and colour_space != _SRGB
 
 
 def dots_per_inch(structure: Structure, fields: Mapping[int, Field]) -> tuple[float, float] | None:

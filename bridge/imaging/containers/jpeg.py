@@ -178,6 +178,7 @@ def blocks(data: memoryview) -> Blocks:
         iptc=photoshop.iptc(b"".join(found.get(_IRB, []))),
         icc=_joined_icc(found.get(_ICC, []), warnings),
         dots_per_inch=_density(first.get(_JFIF, b"")),
+        speaks_of_colour=_ICC in found,
         warnings=tuple(warnings),
     )
 

@@ -190,6 +190,7 @@ def blocks(data: memoryview) -> Blocks:
         iptc=photoshop.iptc(iptc) or (iptc if iptc.startswith(b"\x1c") else None) if iptc else None,
         icc=found.get(b"iCCP", found.get(b"icc")),
         dots_per_inch=_density(found.get(b"pHYs", b"")),
+        speaks_of_colour=bool(seen & {b"iCCP", b"icc", b"sRGB", b"gAMA"}),
         warnings=tuple(warnings),
     )
 
