@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bridge.errors import MetadataMalformed
+from bridge.imaging import appended
 from bridge.imaging.containers import exif, jpeg, png, tiff, webp, xmp
 from bridge.imaging.containers.blocks import Blocks
 from bridge.imaging.containers.formats import Format
@@ -53,7 +54,7 @@ def read(
     stated = exif.dots_per_inch(known.structure, known.main.fields) if known else None
     metadata = Metadata(
         exif=block,
-        xmp=_checked_xmp(blocks.xmp, warnings),
+        xmp=_checked_xmp(blocks, warnings),
         iptc=blocks.iptc or None,
         dots_per_inch=_sane(stated or blocks.dots_per_inch),
         orientation=exif.orientation(known) if known and blocks.orientation == 1 else blocks.orientation,
@@ -87,16 +88,19 @@ def _salvaged(block: bytes, known: exif.Exif, warnings: list[str]) -> bytes | No
         return None
 
 
-def _checked_xmp(packet: bytes | None, warnings: list[str]) -> bytes | None:
-    if not packet:
-        return None
+def _checked_xmp(blocks: Blocks, warnings: list[str]) -> bytes | None:
+    """The packet without what it says of things that are not carried over; those are warned of."""
+    packet, lost = blocks.xmp or None, {appended.GAIN_MAP} if blocks.gain_map else set()
     try:
-        if len(packet) > _LARGEST_XMP:
+        if packet and len(packet) > _LARGEST_XMP:
             raise MetadataMalformed("It is larger than any editor writes.")
-        xmp.parse(packet)
+        if packet:
+            packet, told = appended.without(xmp.parse(packet))
+            lost |= told
     except MetadataMalformed as error:
         warnings.append(f"The XMP is damaged and was left out: {error}")
-        return None
+        packet = None
+    warnings += [f"The photo's {name} is not carried over." for name in sorted(lost)]
     return packet
 
 

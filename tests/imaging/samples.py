@@ -39,6 +39,13 @@ XMP = (
 ).encode()
 
 
+def xmp_of(inside: str, *, rest: str = "") -> bytes:
+    """A packet of one description with these attributes, namespaces among them, and elements."""
+    head = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    description = f'<rdf:Description rdf:about="" {inside}>{rest}</rdf:Description>'
+    return f"{head}{description}</rdf:RDF></x:xmpmeta>".encode()
+
+
 def exif_block(
     orientation: int = 1,
     *,

@@ -17,6 +17,7 @@ class Blocks:
         dots_per_inch: horizontal and vertical resolution.
         speaks_of_colour: whether the container says by itself what its colours mean, be it with a
             profile that is damaged; of no meaning when embedding.
+        gain_map: whether the file holds an HDR gain map, which is not among the blocks.
         orientation: EXIF orientation, 1 to 8; of no meaning when embedding.
         warnings: sentences about what could not be read, or cannot be embedded.
     """
@@ -27,5 +28,6 @@ class Blocks:
     icc: bytes | None = None
     dots_per_inch: tuple[float, float] | None = None
     speaks_of_colour: bool = False
+    gain_map: bool = False
     orientation: int = 1
     warnings: tuple[str, ...] = ()

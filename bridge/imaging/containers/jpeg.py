@@ -13,7 +13,7 @@ import imagecodecs
 import numpy as np
 
 from bridge.errors import EncodingFailed, ImageError, ImageTruncated, MetadataMalformed, PixelsUnsupported
-from bridge.imaging.containers import exif, photoshop, xmp_extension
+from bridge.imaging.containers import exif, mpf, photoshop, xmp_extension
 from bridge.imaging.containers.blocks import Blocks
 from bridge.imaging.containers.formats import Format, Header
 from bridge.imaging.image import Array, Pixels
@@ -21,6 +21,12 @@ from bridge.imaging.image import Array, Pixels
 EOI, SOS, APP0, APP1, APP2, APP13 = 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xED
 _JFIF, _EXIF, _ICC, _IRB = b"JFIF\0", b"Exif\0\0", b"ICC_PROFILE\0", b"Photoshop 3.0\0"
 _XMP, _MORE_XMP = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
+_MPF, _GAIN_MAP = b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0"
+_MARKS_OF_GAIN_MAPS = (
+    _GAIN_MAP,
+    b"http://ns.adobe.com/hdr-gain-map/1.0/",
+    b"http://ns.apple.com/HDRGainMap/1.0/",
+)
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}  # baseline, extended, progressive; the last two arithmetic
 _OTHER_FRAMES = {0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF}  # lossless and hierarchical
 _BARE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
@@ -35,10 +41,11 @@ _NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 @dataclass(frozen=True)
 class Segment:
-    """One marker segment: its code and what follows the length."""
+    """One marker segment: its code, what follows the length, and where in the file that begins."""
 
     marker: int
     payload: memoryview
+    at: int
 
 
 def segments(data: memoryview) -> Iterator[Segment]:
@@ -57,12 +64,12 @@ def segments(data: memoryview) -> Iterator[Segment]:
         if marker in _BARE:
             continue
         if marker == EOI:
-            yield Segment(marker, data[at:at])
+            yield Segment(marker, data[at:at], at)
             return
         length = int.from_bytes(data[at : at + 2], "big")
         if len(data) < at + max(length, 2):
             raise ImageTruncated("The JPEG ends inside a segment.")
-        yield Segment(marker, data[at + 2 : at + length])
+        yield Segment(marker, data[at + 2 : at + length], at + 2)
         at += max(length, 2)
     raise ImageError("The JPEG has more segments than any camera writes.")
 
@@ -157,6 +164,7 @@ def blocks(data: memoryview) -> Blocks:
         ImageTruncated: the file ends before its pixels begin.
     """
     found: dict[bytes, list[bytes]] = {}
+    gain_map = False
     for segment in segments(data):
         if segment.marker == SOS:
             break
@@ -170,6 +178,7 @@ def blocks(data: memoryview) -> Blocks:
         ):
             if segment.marker == marker and segment.payload[: len(label)] == label:
                 found.setdefault(label, []).append(bytes(segment.payload[len(label) :]))
+        gain_map = gain_map or _tells_of_gain_map(segment, data)
     warnings: list[str] = []
     first = {label: contents[0] for label, contents in found.items()}
     return Blocks(
@@ -179,8 +188,31 @@ def blocks(data: memoryview) -> Blocks:
         icc=_joined_icc(found.get(_ICC, []), warnings),
         dots_per_inch=_density(first.get(_JFIF, b"")),
         speaks_of_colour=_ICC in found,
+        gain_map=gain_map,
         warnings=tuple(warnings),
     )
+
+
+def _tells_of_gain_map(segment: Segment, data: memoryview) -> bool:
+    """Whether a segment says so itself (ISO 21496-1), or leads to a picture that says so."""
+    if segment.marker != APP2 or segment.payload[: len(_MPF)] != _MPF:
+        return segment.marker == APP2 and segment.payload[: len(_GAIN_MAP)] == _GAIN_MAP
+    further = mpf.further_beginnings(segment.payload[len(_MPF) :], data, segment.at + len(_MPF))
+    return any(_is_gain_map(picture) for picture in further)
+
+
+def _is_gain_map(picture: memoryview) -> bool:
+    """Whether the head of a picture has one of the marks of gain maps."""
+    try:
+        for segment in segments(picture):
+            if segment.marker == SOS:
+                break
+            content = bytes(segment.payload) if segment.marker in (APP1, APP2) else b""
+            if any(mark in content for mark in _MARKS_OF_GAIN_MAPS):
+                return True
+    except ImageError:
+        pass  # cut short, or no picture
+    return False
 
 
 def _joined_icc(pieces: list[bytes], warnings: list[str]) -> bytes | None:

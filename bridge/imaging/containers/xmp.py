@@ -86,10 +86,13 @@ class Packet:
 
     def value(self, name: Name) -> str | None:
         """The text of a simple property; None if it is not there or is structured."""
-        for found in self.properties:
-            if found.name == name and found.inner:
-                return _unescaped(self.data[slice(*found.inner)])
-        return None
+        return next(
+            (self.text(known) for known in self.properties if known.name == name and known.inner), None
+        )
+
+    def text(self, known: Property) -> str | None:
+        """The text of one of the properties; None if it is structured."""
+        return _unescaped(self.data[slice(*known.inner)]) if known.inner else None
 
 
 class _Reader:
@@ -268,6 +271,11 @@ def with_properties(
     )  # fmt: skip
     gone = [known for known in found.properties if known.name in names]
     return spliced(found.data, [*_removals(found, gone), (found.close, found.close, description)])
+
+
+def without(packet: Packet, gone: list[Property]) -> bytes:
+    """The packet's bytes without these of its properties."""
+    return spliced(packet.data, _removals(packet, gone))
 
 
 def _removals(packet: Packet, gone: list[Property]) -> list[tuple[int, int, bytes]]:
