@@ -11,7 +11,7 @@ from bridge.imaging.containers import exif, ifd, jpeg
 from bridge.imaging.containers.blocks import Blocks
 from bridge.imaging.image import Image, Metadata
 from bridge.imaging.profiles import built_in
-from tests.imaging.samples import IPTC, XMP, exif_block, facts, pixels, with_thumbnail
+from tests.imaging.samples import IPTC, XMP, exif_block, facts, pixels, with_thumbnail, xmp_of
 
 
 def picture_with(blocks: Blocks) -> bytes:
@@ -123,6 +123,15 @@ def test_a_png_that_says_srgb_is_srgb_whatever_its_exif_says() -> None:
     data = encode(Image(pixels(4, 6, 3, "uint8"), None, riding), Format.PNG).data
     srgb = struct.pack(">I", 1) + b"sRGB\0" + struct.pack(">I", zlib.crc32(b"sRGB\0"))
     assert decode(data[:33] + srgb + data[33:], max_megapixels=1).icc is None
+
+
+def test_a_qualified_orientation_is_turned_too() -> None:
+    packet = (
+        '<tiff:Orientation rdf:parseType="Resource"><rdf:value>{}</rdf:value><tiff:Make/></tiff:Orientation>'
+    )
+    spaces = 'xmlns:tiff="http://ns.adobe.com/tiff/1.0/"'
+    turned = metadata.upright(Metadata(xmp=xmp_of(spaces, rest=packet.format(6)), orientation=6), 4, 6)
+    assert turned.xmp == xmp_of(spaces, rest=packet.format(1))
 
 
 def test_the_thumbnail_of_a_file_is_dropped() -> None:

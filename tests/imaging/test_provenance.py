@@ -8,7 +8,7 @@ import pytest
 from bridge.imaging.containers import xmp
 from bridge.imaging.image import Metadata
 from bridge.imaging.provenance import NAMESPACE, Provenance, stamp
-from tests.imaging.samples import XMP, exif_block
+from tests.imaging.samples import XMP, exif_block, xmp_of
 
 SOURCE_TYPE = ("http://iptc.org/std/Iptc4xmpExt/2008-02-29/", "DigitalSourceType")
 VOCABULARY = "http://cv.iptc.org/newscodes/digitalsourcetype/"
@@ -60,6 +60,21 @@ def test_the_source_type_is_never_weakened(before: str | None, restored: bool, a
     stamped = stamp(Metadata(xmp=packet), replace(DONE, restored=restored))
     assert value(stamped, SOURCE_TYPE) == VOCABULARY + after
     assert (stamped.xmp or b"").count(b"DigitalSourceType=") == 1
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        '<e:DigitalSourceType rdf:resource="{}"/>',
+        '<e:DigitalSourceType rdf:parseType="Resource"><rdf:value>{}</rdf:value></e:DigitalSourceType>',
+        "<e:DigitalSourceType><![CDATA[{}]]></e:DigitalSourceType>",
+    ],
+)
+def test_the_source_type_is_never_weakened_however_it_is_written(form: str) -> None:
+    said = form.format(VOCABULARY + "trainedAlgorithmicMedia")
+    stamped = stamp(Metadata(xmp=xmp_of(f'xmlns:e="{SOURCE_TYPE[0]}"', rest=said)), DONE)
+    assert value(stamped, SOURCE_TYPE) == VOCABULARY + "trainedAlgorithmicMedia"
+    assert (stamped.xmp or b"").count(b"DigitalSourceType") == 1
 
 
 def test_an_unreadable_packet_is_replaced_with_a_warning() -> None:

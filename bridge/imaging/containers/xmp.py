@@ -30,6 +30,7 @@ _MAX_SCOPES = 500_000  # prefixes, added up over all elements that declare some 
 _TAG = re.compile(rb"""<(?:[^>"']++|"[^"]*+"|'[^']*+')*+>""")
 # Only from where blank space begins, and never taken back: a tag of nothing but spaces costs its length.
 _ATTRIBUTE = re.compile(rb"""(?<!\s)\s++([^\s=]++)\s*+=\s*+("[^"]*+"|'[^']*+')""")
+_NO_TEXT = re.compile(rb"<!\[CDATA\[(.*?)\]\]>|<!--.*?-->|<\?.*?\?>", re.DOTALL)
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 Name = tuple[str, str]
@@ -43,7 +44,8 @@ class Property:
     Attributes:
         name: its namespace and local name.
         start, end: the bytes of the whole attribute (with the space before it) or element.
-        inner: the bytes of the value alone, without quotes; None where it is structured.
+        inner: the bytes of the value alone, without quotes, in whichever of RDF's forms: text, a
+            resource, or the value beside its qualifiers; None where it is structured.
         attribute: whether it is written as an attribute.
         description: index of the description that it stands in.
     """
@@ -111,6 +113,7 @@ class _Reader:
         self._rdf_depth = 0
         self._prefixes = 0
         self._namespaces: dict[str, str] = {}
+        self._inner: tuple[int, int] | None = None  # of the property at hand, if not plainly its text
 
     def read(self) -> Packet:
         data = self.packet.data.rstrip(b"\0 \t\r\n")
@@ -158,6 +161,8 @@ class _Reader:
             self._hold(self._scopes[-1])
             self.packet.descriptions.append(Description(start, tag.end(), scope=self._scopes[-1]))
             self._note_attributes(start, tag.end())
+        elif self._depth == 2 or (self._inner is None and self._holds_value(name)):
+            self._inner = self._value_attribute(start, tag.end())
 
     def _note_attributes(self, start: int, end: int) -> None:
         for found in _ATTRIBUTE.finditer(self.packet.data, start, end):
@@ -174,9 +179,26 @@ class _Reader:
                 Property((namespace, local), found.start(), found.end(), inner, True, self._here)
             )
 
+    def _value_attribute(self, start: int, end: int) -> tuple[int, int] | None:
+        """Where a tag states a value by rdf:resource or rdf:value."""
+        for found in _ATTRIBUTE.finditer(self.packet.data, start, end):
+            prefix, _, local = found[1].decode("utf-8", "replace").rpartition(":")
+            if local in ("resource", "value") and self._scopes[-1].get(prefix) == RDF:
+                return found.start(2) + 1, found.end(2) - 1
+        return None
+
+    def _holds_value(self, name: Name) -> bool:
+        """Whether the innermost element, of this name, is where a qualified value stands."""
+        if name == (RDF, "Description"):
+            return self._depth == 3
+        within = self._depth == 3 or (self._depth == 4 and self._open[-2][0] == (RDF, "Description"))
+        return name == (RDF, "value") and within
+
     def _end(self, _qualified: str) -> None:
         data = self.packet.data
-        name, start, tag_end, has_children = self._open.pop()
+        name, start, tag_end, has_children = self._open[-1]
+        qualified = self._inner is None and self._holds_value(name)
+        self._open.pop()
         self._scopes.pop()
         depth = len(self._open) - self._rdf_depth  # 0: a description, 1: one of its properties
         if data[tag_end - 2 : tag_end] == b"/>":
@@ -184,6 +206,7 @@ class _Reader:
         else:
             inner_end = self._parser.CurrentByteIndex
             end = data.index(b">", inner_end) + 1
+        text = (tag_end, inner_end) if not has_children and end != tag_end else None
         if self._rdf_depth and depth == -1 and name == (RDF, "RDF") and end != tag_end:
             self.packet.close = inner_end
         elif (
@@ -194,13 +217,19 @@ class _Reader:
         ):
             self.packet.descriptions[-1].end = end
         elif self._rdf_depth and depth == 1 and self._in_description():
-            simple = not has_children and end != tag_end
-            inner = (tag_end, inner_end) if simple else None
+            inner = self._inner or text
             self.packet.properties.append(Property(name, start, end, inner, False, self._here))
+        elif qualified:
+            self._inner = text
 
     def _name(self, qualified: str) -> Name:
         namespace, _, local = qualified.rpartition(" ")
         return self._namespaces.setdefault(namespace, namespace), local
+
+    @property
+    def _depth(self) -> int:
+        """Of the innermost element: 1 a description, 2 one of its properties; 0 outside the RDF."""
+        return len(self._open) - self._rdf_depth if self._rdf_depth else 0
 
     @property
     def _here(self) -> int:
@@ -211,7 +240,15 @@ class _Reader:
 
 
 def _unescaped(raw: bytes) -> str:
-    return unescape(raw.decode("utf-8", "replace"))
+    """What XML says: references resolved, CDATA as it is, comments and instructions left out."""
+    pieces, at = [], 0
+    for found in _NO_TEXT.finditer(raw):
+        pieces += [
+            unescape(raw[at : found.start()].decode("utf-8", "replace")),
+            (found[1] or b"").decode("utf-8", "replace"),
+        ]
+        at = found.end()
+    return "".join([*pieces, unescape(raw[at:].decode("utf-8", "replace"))])
 
 
 def escaped(text: str) -> bytes:

@@ -67,6 +67,66 @@ def test_a_property_is_replaced_however_it_was_written(inside: str) -> None:
     assert packet.value((OURS, "Kept")) == "yes"
 
 
+QUALIFIED = (
+    '<q:Note r:parseType="Resource"><q:By>Ana</q:By><r:value>{}</r:value></q:Note>',
+    '<q:Note r:parseType="Resource"><r:value r:resource="{}"/><q:By>Ana</q:By></q:Note>',
+    "<q:Note><r:Description><r:value>{}</r:value><q:By>Ana</q:By></r:Description></q:Note>",
+    '<q:Note><r:Description r:value="{}" q:By="Ana"/></q:Note>',
+    '<q:Note r:value="{}" q:By="Ana"/>',
+    '<q:Note r:resource="{}"/>',
+    "<q:Note r:resource='{}'></q:Note>",
+    '<q:Note xml:lang="en">{}</q:Note>',
+)
+"""One simple value in each form that RDF has for it."""
+
+
+@pytest.mark.parametrize("form", QUALIFIED)
+def test_a_value_is_found_and_rewritten_in_each_of_rdfs_forms(form: str) -> None:
+    def packet(value: str) -> bytes:
+        return wrapped(
+            f'<r:Description xmlns:q="urn:test/"><q:A>1</q:A>{form.format(value)}<q:B>2</q:B></r:Description>'
+        )
+
+    found = xmp.parse(packet("a &amp; b"))
+    assert [(known.name[1], found.text(known)) for known in found.properties] == [
+        ("A", "1"),
+        ("Note", "a & b"),
+        ("B", "2"),
+    ]
+    assert xmp.rewritten(packet("old"), {(OURS, "Note"): "new"}) == packet("new")
+    assert xmp.parse(xmp.with_properties(packet("old"), {OURS: "q"}, [((OURS, "Note"), "x")])).value(
+        (OURS, "Note")
+    ) == ("x")
+
+
+@pytest.mark.parametrize(
+    "structured",
+    [
+        '<q:Note r:parseType="Resource"><q:In r:parseType="Resource"><r:value>1</r:value></q:In></q:Note>',
+        "<q:Note><r:Bag><r:li>1</r:li></r:Bag></q:Note>",
+        '<q:Note r:parseType="Resource"><r:value><r:Bag/></r:value></q:Note>',
+        '<q:Note q:value="1"><q:value>1</q:value></q:Note>',
+    ],
+)
+def test_a_structure_is_no_value(structured: str) -> None:
+    packet = xmp.parse(wrapped(f'<r:Description xmlns:q="urn:test/">{structured}</r:Description>'))
+    assert packet.value((OURS, "Note")) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("<![CDATA[a<b]]>&lt;c", "a<b<c"),
+        ("6<!-- six -->", "6"),
+        ("<?pi 1?>6", "6"),
+        ("<![CDATA[&amp;]]>", "&amp;"),
+    ],
+)
+def test_a_value_is_what_xml_says_it_is(written: str, text: str) -> None:
+    packet = wrapped(f'<r:Description xmlns:q="urn:test/"><q:Note>{written}</q:Note></r:Description>')
+    assert xmp.parse(packet).value((OURS, "Note")) == text
+
+
 def test_an_empty_rdf_and_no_packet_begin_a_new_one() -> None:
     empty = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r:RDF xmlns:r="{xmp.RDF}"/></x:xmpmeta>'.encode()
     for packet in (None, empty):
