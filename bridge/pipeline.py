@@ -334,6 +334,7 @@ def _provenance(enhancement: Enhancement, parameters: Parameters, preset: str | 
         checkpoint_sha256=", ".join(entry.sha256 or "unknown" for entry in used) or None,
         version=__version__,
         restored=bool(used),
+        filtered=bool(parameters.denoise or parameters.sharpen),
     )
 
 

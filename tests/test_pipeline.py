@@ -277,6 +277,12 @@ def test_what_was_done_is_told_in_the_file_and_nothing_that_varies() -> None:
     xmp = decode(filters.data, max_megapixels=1).metadata.xmp
     assert xmp is not None
     assert b"algorithmicallyEnhanced" in xmp
+    nothing = Parameters(denoise=0, sharpen=0)  # and no face
+    untouched = enhance_file(file, nothing, Output(), tools(), preset="default", faces=[])
+    xmp = decode(untouched.data, max_megapixels=1).metadata.xmp
+    assert xmp is not None
+    assert b"default" in xmp
+    assert b"DigitalSourceType" not in xmp
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,8 @@ class Provenance:
         checkpoint: name of the network's weights, None if no network ran.
         checkpoint_sha256: their hash.
         version: of the bridge.
-        restored: whether a network restored anything, as opposed to only denoising or sharpening.
+        restored: whether a network restored anything.
+        filtered: whether the whole picture was denoised or sharpened.
     """
 
     preset: str
@@ -44,14 +45,15 @@ class Provenance:
     checkpoint_sha256: str | None
     version: str
     restored: bool
+    filtered: bool
 
 
 def stamp(metadata: Metadata, provenance: Provenance) -> Metadata:
     """The metadata with our properties and IPTC's DigitalSourceType in the XMP.
 
     Whatever else the packet says stays as it is, byte for byte; an earlier stamp is replaced. A
-    picture that already says that more of it is synthetic keeps saying so. An unreadable packet
-    is replaced, with a warning.
+    picture that already says that more of it is synthetic keeps saying so, and one that nothing
+    touched says of its source what it said. An unreadable packet is replaced, with a warning.
     """
     try:
         known = xmp.parse(metadata.xmp).value(_SOURCE_TYPE) if metadata.xmp else None
@@ -64,8 +66,9 @@ def stamp(metadata: Metadata, provenance: Provenance) -> Metadata:
         ((NAMESPACE, "Checkpoint"), provenance.checkpoint or ""),
         ((NAMESPACE, "CheckpointSHA256"), provenance.checkpoint_sha256 or ""),
         ((NAMESPACE, "Version"), provenance.version),
-        (_SOURCE_TYPE, _VOCABULARY + _source_type(provenance.restored, known)),
     ]
+    if provenance.restored or provenance.filtered:
+        properties.append((_SOURCE_TYPE, _VOCABULARY + _source_type(provenance.restored, known)))
     return replace(metadata, xmp=xmp.with_properties(metadata.xmp, _PREFIXES, properties))
 
 

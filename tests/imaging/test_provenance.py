@@ -13,7 +13,13 @@ from tests.imaging.samples import XMP, exif_block, xmp_of
 SOURCE_TYPE = ("http://iptc.org/std/Iptc4xmpExt/2008-02-29/", "DigitalSourceType")
 VOCABULARY = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 DONE = Provenance(
-    "Braut & Bräutigam", {"strength": 70, "mode": "natural"}, "gpen-lite-512", "ab" * 32, "1.0", restored=True
+    "Braut & Bräutigam",
+    {"strength": 70, "mode": "natural"},
+    "gpen-lite-512",
+    "ab" * 32,
+    "1.0",
+    restored=True,
+    filtered=True,
 )
 
 
@@ -60,6 +66,14 @@ def test_the_source_type_is_never_weakened(before: str | None, restored: bool, a
     stamped = stamp(Metadata(xmp=packet), replace(DONE, restored=restored))
     assert value(stamped, SOURCE_TYPE) == VOCABULARY + after
     assert (stamped.xmp or b"").count(b"DigitalSourceType=") == 1
+
+
+@pytest.mark.parametrize("said", ["", f'Iptc4xmpExt:DigitalSourceType="{VOCABULARY}digitalCapture"'])
+def test_a_picture_that_nothing_touched_keeps_its_source_type(said: str) -> None:
+    packet = xmp_of(f'xmlns:Iptc4xmpExt="{SOURCE_TYPE[0]}" xmlns:q="urn:q/" q:a="1" {said}')
+    stamped = stamp(Metadata(xmp=packet), replace(DONE, restored=False, filtered=False))
+    assert value(stamped, SOURCE_TYPE) == (VOCABULARY + "digitalCapture" if said else None)
+    assert value(stamped, (NAMESPACE, "Preset")) == DONE.preset
 
 
 @pytest.mark.parametrize(
