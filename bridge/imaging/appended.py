@@ -14,6 +14,7 @@ _ADOBE_GAIN_MAP, _APPLE_GAIN_MAP = (
 )
 _CAMERA = "http://ns.google.com/photos/1.0/camera/"
 _DIRECTORY = ("http://ns.google.com/photos/1.0/container/", "Directory")
+_THUMBNAILS = ("http://ns.adobe.com/xap/1.0/", "Thumbnails")
 _VIDEO = ("MicroVideo", "MotionPhoto")  # how the names begin, and the names of the two switches
 GAIN_MAP, MOTION_VIDEO, DEPTH_MAP = "HDR gain map", "motion video", "depth map"
 _LISTED = {
@@ -24,7 +25,7 @@ _LISTED = {
 
 
 def without(packet: xmp.Packet) -> tuple[bytes, set[str]]:
-    """The packet without these properties, all else byte for byte; and what they spoke of."""
+    """The packet without these properties, all else byte for byte; and the losses that they spoke of."""
     gone, told = [], set()
     for known in packet.properties:
         namespace, local = known.name
@@ -36,7 +37,7 @@ def without(packet: xmp.Packet) -> tuple[bytes, set[str]]:
         elif known.name == _DIRECTORY:
             listed = packet.data[known.start : known.end]
             told |= {name for word, name in _LISTED.items() if word in listed}
-        else:
+        elif known.name != _THUMBNAILS:
             continue
         gone.append(known)
     return xmp.without(packet, gone), told

@@ -79,6 +79,18 @@ def test_what_lies_behind_the_picture_is_told_and_no_longer_spoken_of(
     assert found.metadata.xmp == expected
 
 
+def test_thumbnails_of_the_photo_as_it_was_go_unmentioned_as_those_of_exif_do() -> None:
+    image = '<rdf:li rdf:parseType="Resource"><g:image>/9j/4AAQ</g:image></rdf:li>'
+    spaces = (
+        'xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:g="http://ns.adobe.com/xap/1.0/g/img/" xmp:Rating="4"'
+    )
+    packet = xmp_of(spaces, rest=f"<xmp:Thumbnails><rdf:Alt>{image}</rdf:Alt></xmp:Thumbnails>")
+    for container in Format:
+        data = encode(Image(pixels(4, 6, 3, "uint8"), None, Metadata(xmp=packet)), container).data
+        found = decode(data, max_megapixels=1).metadata
+        assert (found.xmp, found.warnings) == (xmp_of(spaces), ())
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_a_gain_map_that_only_the_further_picture_speaks_of_is_told(order: str) -> None:
     gain_map = encode(Image(pixels(2, 3, 1, "uint8"), None, Metadata(xmp=APPLE)), Format.JPEG).data

@@ -15,6 +15,7 @@ from bridge.errors import MetadataMalformed
 from bridge.imaging.containers import ifd
 from bridge.imaging.containers.ifd import Directory, Field, Structure, Tree
 
+WIDTH, LENGTH = 256, 257
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
 PHOTO, GPS, INTEROPERABILITY, MAKER_NOTE = 34665, 34853, 40965, 37500
 COLOUR_SPACE, PIXEL_WIDTH, PIXEL_HEIGHT = 40961, 40962, 40963
@@ -132,7 +133,8 @@ def upright(block: bytes, width: int, height: int) -> bytes:
     """
     exif = read(block)
     patched = bytearray(block)
-    _patch(patched, exif.structure, exif.main, ORIENTATION, 1)
+    for tag, value in ((ORIENTATION, 1), (WIDTH, width), (LENGTH, height)):
+        _patch(patched, exif.structure, exif.main, tag, value)
     if exif.photo:
         _patch(patched, exif.structure, exif.photo, PIXEL_WIDTH, width)
         _patch(patched, exif.structure, exif.photo, PIXEL_HEIGHT, height)

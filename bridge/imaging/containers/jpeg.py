@@ -181,10 +181,12 @@ def blocks(data: memoryview) -> Blocks:
         gain_map = gain_map or _tells_of_gain_map(segment, data)
     warnings: list[str] = []
     first = {label: contents[0] for label, contents in found.items()}
+    resources = b"".join(found.get(_IRB, []))
+    warnings += photoshop.losses(resources)
     return Blocks(
         exif=first.get(_EXIF),
         xmp=_joined_xmp(first.get(_XMP), found.get(_MORE_XMP, []), warnings),
-        iptc=photoshop.iptc(b"".join(found.get(_IRB, []))),
+        iptc=photoshop.iptc(resources),
         icc=_joined_icc(found.get(_ICC, []), warnings),
         dots_per_inch=_density(first.get(_JFIF, b"")),
         speaks_of_colour=_ICC in found,

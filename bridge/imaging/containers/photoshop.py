@@ -9,12 +9,14 @@ from collections.abc import Iterator
 
 IPTC = 0x0404
 _SIGNATURE = b"8BIM"
+_SIGNATURES = {_SIGNATURE, b"MeSa", b"AgHg", b"PHUT", b"DCSR"}  # the others are of older programs
+_PATHS = range(2000, 2998)  # one for each path with a name
 
 
 def resources(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Number and content of each resource; ends at the first thing that is none."""
+    """Number and content of each resource, whoever signed it; ends at the first thing that is none."""
     at = 0
-    while data[at : at + 4] == _SIGNATURE and at + 12 <= len(data):
+    while data[at : at + 4] in _SIGNATURES and at + 12 <= len(data):
         number = int.from_bytes(data[at + 4 : at + 6], "big")
         name = at + 6  # a Pascal string, padded to an even length
         size_at = name + (data[name] + 2) // 2 * 2
@@ -29,6 +31,13 @@ def resources(data: bytes) -> Iterator[tuple[int, bytes]]:
 def iptc(data: bytes) -> bytes | None:
     """The IPTC-IIM records among the resources."""
     return next((content for number, content in resources(data) if number == IPTC), None)
+
+
+def losses(data: bytes) -> tuple[str, ...]:
+    """Warnings about resources that are somebody's work and not carried over."""
+    if any(number in _PATHS for number, _ in resources(data)):
+        return ("The picture's saved paths are not carried over.",)
+    return ()
 
 
 def wrapped(records: bytes) -> bytes:

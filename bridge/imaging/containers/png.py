@@ -34,6 +34,7 @@ _MAX_KEYWORD = 80  # bytes, with the zero that ends it
 _ALIASES = {b"app1": b"exif", b"icm": b"icc"}
 _CARRIED = {b"iCCP", b"sRGB", b"gAMA", b"pHYs", b"eXIf", _XMP_KEYWORD}
 _CARRIED |= {b"exif", b"xmp", b"iptc", b"8bim", b"icc"}  # as ImageMagick names them
+_WRITTEN_BY_HAND = (b"Title", b"Author", b"Description", b"Copyright", b"Disclaimer")  # keywords of texts
 _LEVEL = 2  # libdeflate: the noise of a photo does not compress, however long one tries
 _AVERAGE = 3  # the filter's number
 _PIECE = 1 << 24  # bytes of compressed pixels in one chunk
@@ -171,8 +172,11 @@ def blocks(data: memoryview) -> Blocks:
     warnings: list[str] = []
     seen: set[bytes] = set()  # also what was damaged: trying again and again is what a bomb wants
     room = _MAX_TEXT
+    lost: set[bytes] = set()
     for chunk in chunks(data):
         label = _label(chunk)
+        if label in _WRITTEN_BY_HAND:
+            lost.add(label)
         if label not in _CARRIED or label in seen:
             continue
         seen.add(label)
@@ -183,7 +187,11 @@ def blocks(data: memoryview) -> Blocks:
             warnings.append(f"The PNG's {chunk.kind.decode('latin-1')} chunk is damaged and was left out.")
     if b"iCCP" not in found and b"sRGB" not in found and found.get(b"gAMA", _SRGB_GAMMA) != _SRGB_GAMMA:
         warnings.append("The PNG states a gamma but holds no ICC profile; sRGB is assumed.")
+    if lost:
+        named = ", ".join(word.decode() for word in _WRITTEN_BY_HAND if word in lost)
+        warnings.append(f"The PNG's own texts are not carried over: {named}.")
     iptc = found.get(b"iptc", found.get(b"8bim"))
+    warnings += photoshop.losses(iptc or b"")
     return Blocks(
         exif=_without_label(found.get(b"eXIf", found.get(b"exif"))),
         xmp=found.get(_XMP_KEYWORD, found.get(b"xmp")),

@@ -114,7 +114,8 @@ def blocks(data: memoryview) -> Blocks:
         if tag in fields
     }
     described = exif.parts(tiff, layout.directory)
-    warnings = exif.losses(described)
+    resources = contents.get(tags.PHOTOSHOP, b"")
+    warnings = exif.losses(described) + photoshop.losses(resources)
     try:
         block = exif.assembled(described)
     except MetadataMalformed as error:
@@ -124,7 +125,7 @@ def blocks(data: memoryview) -> Blocks:
     return Blocks(
         exif=block,
         xmp=contents.get(tags.XMP),
-        iptc=iptc if iptc.startswith(b"\x1c") else photoshop.iptc(contents.get(tags.PHOTOSHOP, b"")),
+        iptc=iptc if iptc.startswith(b"\x1c") else photoshop.iptc(resources),
         icc=contents.get(tags.ICC),
         dots_per_inch=exif.dots_per_inch(tiff, fields),
         orientation=exif.orientation(described),

@@ -31,6 +31,15 @@ def test_only_the_bytes_of_orientation_and_size_change(order: str) -> None:
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
+def test_the_size_that_the_first_directory_states_is_refreshed_too(order: ifd.Order) -> None:
+    stated = {256: ifd.field(order, ifd.SHORT, 600), 257: ifd.field(order, ifd.LONG, 400)}
+    stated[274] = ifd.field(order, ifd.SHORT, 6)
+    block = ifd.header(order, 8) + ifd.laid_out(order, dict(stated), 8)
+    turned = pillow(exif.upright(block, 400, 600))
+    assert (turned[256], turned[257], turned[274]) == (400, 600, 1)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
 def test_a_thumbnail_goes_and_everything_else_stays(order: str) -> None:
     block = exif_block(order=order)
     assert exif.without_thumbnail(block) == block

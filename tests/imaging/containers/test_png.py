@@ -150,6 +150,19 @@ def test_a_gamma_without_profile_is_mentioned() -> None:
     assert usual.metadata.warnings == ()
 
 
+def test_lost_texts_of_an_author_are_told() -> None:
+    rows = b"\0" + bytes(12)
+    texts = (
+        chunk(b"tEXt", b"Copyright\0(c) Ana"),
+        chunk(b"zTXt", b"Author\0\0" + zlib.compress(b"Ana")),
+        chunk(b"iTXt", b"Author\0\0\0\0\0Ana"),
+        chunk(b"tEXt", b"Software\0any editor"),
+    )
+    told = decode(png((4, 1), 8, 2, rows, *texts), max_megapixels=1).metadata.warnings
+    assert told == ("The PNG's own texts are not carried over: Author, Copyright.",)
+    assert decode(png((4, 1), 8, 2, rows, texts[-1]), max_megapixels=1).metadata.warnings == ()
+
+
 def test_an_animation_is_refused_but_not_a_single_frame() -> None:
     rows = b"\0" + bytes(12)
     with pytest.raises(PixelsUnsupported, match="animation"):
