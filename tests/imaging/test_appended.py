@@ -3,9 +3,13 @@ from __future__ import annotations
 import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from bridge.errors import MetadataMalformed
+from bridge.imaging import appended
 from bridge.imaging.codecs import Format, decode, encode
-from bridge.imaging.containers import jpeg
+from bridge.imaging.containers import jpeg, xmp
 from bridge.imaging.containers.blocks import Blocks
 from bridge.imaging.image import Image, Metadata
 from tests.imaging.samples import XMP, pixels, xmp_of
@@ -89,6 +93,22 @@ def test_thumbnails_of_the_photo_as_it_was_go_unmentioned_as_those_of_exif_do() 
         data = encode(Image(pixels(4, 6, 3, "uint8"), None, Metadata(xmp=packet)), container).data
         found = decode(data, max_megapixels=1).metadata
         assert (found.xmp, found.warnings) == (xmp_of(spaces), ())
+
+
+PHONE = xmp_of(
+    f'{SPACES} hdrgm:Version="1.0" GCamera:MotionPhoto="1" dc:format="image/jpeg"',
+    rest=directory("Primary", "GainMap"),
+)
+
+
+@given(st.integers(0, len(PHONE)), st.integers(0, 60), st.binary(max_size=4))
+def test_of_any_packet_a_packet_is_left(at: int, gone: int, noise: bytes) -> None:
+    try:
+        packet = xmp.parse(PHONE[:at] + noise + PHONE[at + gone :])
+    except MetadataMalformed:
+        return
+    left, _ = appended.without(packet)
+    assert appended.without(xmp.parse(left)) == (left, set())
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 IPTC = 0x0404
 _SIGNATURE = b"8BIM"
-_SIGNATURES = {_SIGNATURE, b"MeSa", b"AgHg", b"PHUT", b"DCSR"}  # the others are of older programs
+_SIGNATURES = {_SIGNATURE, b"MeSa", b"AgHg", b"PHUT", b"DCSR"}  # the others give numbers their own meaning
 _PATHS = range(2000, 2998)  # one for each path with a name
 
 
 def resources(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Number and content of each resource, whoever signed it; ends at the first thing that is none."""
+    """Number and content of each of Photoshop's; ends at the first thing that is no resource at all."""
     at = 0
-    while data[at : at + 4] in _SIGNATURES and at + 12 <= len(data):
+    while (signature := data[at : at + 4]) in _SIGNATURES and at + 12 <= len(data):
         number = int.from_bytes(data[at + 4 : at + 6], "big")
         name = at + 6  # a Pascal string, padded to an even length
         size_at = name + (data[name] + 2) // 2 * 2
@@ -24,7 +24,8 @@ def resources(data: bytes) -> Iterator[tuple[int, bytes]]:
         size = int.from_bytes(data[size_at:start], "big")
         if start + size > len(data):
             return
-        yield number, data[start : start + size]
+        if signature == _SIGNATURE:
+            yield number, data[start : start + size]
         at = start + size + size % 2
 
 

@@ -35,9 +35,10 @@ def tiff_with(resources: bytes) -> bytes:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("signature", [b"8BIM", b"MeSa", b"AgHg", b"PHUT", b"DCSR"])
-def test_iptc_is_found_behind_resources_of_other_programs(signature: bytes) -> None:
-    other = resource(1000, b"ab", name=b"odd", signature=signature)
+@pytest.mark.parametrize("number", [1000, 0x0404, 2000])
+@pytest.mark.parametrize("signature", [b"MeSa", b"AgHg", b"PHUT", b"DCSR"])
+def test_iptc_is_found_behind_resources_of_other_programs(signature: bytes, number: int) -> None:
+    other = resource(number, b"ab", name=b"odd", signature=signature)
     found = decode(jpeg_with(other + photoshop.wrapped(IPTC)), max_megapixels=1)
     assert found.metadata.iptc == IPTC
     assert found.metadata.warnings == ()
