@@ -26,7 +26,7 @@ XMP, IPTC, PHOTOSHOP, ICC = 700, 33723, 34377, 34675
 ASSOCIATED, UNASSOCIATED = 1, 2  # values of EXTRA_SAMPLES
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6  # values of PHOTOMETRIC
 NONE, LZW, JPEG, ADOBE_DEFLATE, DEFLATE, PACKBITS, ZSTD = 1, 5, 7, 8, 32946, 32773, 50000
-HORIZONTAL, FLOATING = 2, 3  # values of PREDICTOR
+UNPREDICTED, HORIZONTAL, FLOATING = 1, 2, 3  # values of PREDICTOR
 _DNG_VERSION = 50706
 _RAW_PHOTOMETRICS = (32803, 34892)  # colour filter array, linear raw
 _OTHER_PHOTOMETRICS = {
@@ -38,7 +38,8 @@ _OTHER_PHOTOMETRICS = {
     32844: "LogLuv",
     32845: "LogLuv",
 }
-_COMPRESSIONS = {NONE, LZW, JPEG, ADOBE_DEFLATE, DEFLATE, PACKBITS, ZSTD}
+_PREDICTED = {LZW, ADOBE_DEFLATE, DEFLATE, ZSTD}  # with others libtiff takes no notice of PREDICTOR
+_COMPRESSIONS = {NONE, JPEG, PACKBITS, *_PREDICTED}
 _MAX_PAGES = 16  # directories looked at to tell pages from previews
 _MAX_SEGMENTS = 300_000  # a row each of the tallest pictures, each channel apart
 _MAX_SAMPLES = 32
@@ -58,7 +59,8 @@ class Layout:
         associated: whether the colour is premultiplied with alpha.
         bits: bits a sample.
         floating: whether samples are floats.
-        photometric, compression, predictor: the tags' values.
+        photometric, compression: the tags' values.
+        predictor: the tag's value where the compression has one, else UNPREDICTED.
         planar: whether each channel lies apart.
         across, down: width and height of a strip or tile.
         offsets, sizes: bytes, for each strip or tile in order.
@@ -155,17 +157,19 @@ def _described(tiff: Structure, directory: Directory) -> Layout:
     width, height, samples = number(WIDTH, 0), number(HEIGHT, 0), number(SAMPLES, 1)
     if width < 1 or height < 1 or not 1 <= samples <= _MAX_SAMPLES:
         raise ImageError("The TIFF does not say how large it is.")
-    compression, predictor = number(COMPRESSION, NONE), number(PREDICTOR, 1)
+    compression = number(COMPRESSION, NONE)
     photometric = number(PHOTOMETRIC, RGB if samples >= 3 else BLACK_IS_ZERO)
     colours, stored_colours = _colours(photometric, samples, compression)
     bits, floating = _sample_type(tiff, directory, samples, photometric)
-    if compression not in _COMPRESSIONS or predictor not in (1, HORIZONTAL, FLOATING):
+    if compression not in _COMPRESSIONS:
         raise PixelsUnsupported(
             f"The TIFF is compressed in a way that is not supported (number {compression}).",
             hint="Save it without compression, or with LZW, ZIP or ZSTD.",
         )
     if number(FILL_ORDER, 1) != 1 or (compression == JPEG and bits != 8):
         raise PixelsUnsupported("The TIFF's bits are in an unusual order or depth.")
+    predictor = number(PREDICTOR, UNPREDICTED) if compression in _PREDICTED else UNPREDICTED
+    _refuse_predictor(predictor, bits, floating)
     alpha, associated, warnings = _extra_samples(tiff, directory, samples, stored_colours)
     if not directory.whole:
         warnings += ("Some of the TIFF's fields cannot be read and were left out.",)
@@ -217,6 +221,20 @@ def _sample_type(tiff: Structure, directory: Directory, samples: int, photometri
         return bits, False
     name = {1: "whole numbers", 2: "signed numbers", 3: "floats"}.get(kind, "complex numbers")
     raise PixelsUnsupported(f"The TIFF has {bits}-bit {name}; 8 and 16 bits and 32-bit floats are supported.")
+
+
+def _refuse_predictor(predictor: int, bits: int, floating: bool) -> None:
+    """Those that libtiff refuses too: nobody can tell what a writer meant by them."""
+    if (
+        predictor not in (UNPREDICTED, HORIZONTAL, FLOATING)
+        or (predictor == HORIZONTAL and bits < 8)
+        or (predictor == FLOATING and not floating)
+    ):
+        kind = "floats" if floating else "whole numbers"
+        raise PixelsUnsupported(
+            f"The TIFF's predictor (number {predictor}) does not go with {bits}-bit {kind}.",
+            hint="Save it again from an image editor, or without compression.",
+        )
 
 
 def _extra_samples(

@@ -106,12 +106,13 @@ def _unpredicted(
 ) -> Array:
     """Whole samples, in native byte order, with the differences between neighbours summed up."""
     native = _dtype(layout)
-    if layout.predictor == tags.FLOATING and layout.floating:  # has a byte order of its own
+    if layout.predictor == tags.FLOATING:  # has a byte order of its own
         floats: Array = imagecodecs.floatpred_decode(np.frombuffer(packed, native).reshape(shape), axis=1)
         return floats
     block: Array = np.frombuffer(packed, native.newbyteorder(layout.structure.order)).reshape(shape)
-    if layout.predictor == tags.HORIZONTAL and not layout.floating:
-        block = imagecodecs.delta_decode(block.astype(native, copy=False), axis=1)
+    if layout.predictor == tags.HORIZONTAL:
+        words = block.astype(native, copy=False).view(f"u{native.itemsize}")  # also of floats
+        block = imagecodecs.delta_decode(words, axis=1).view(native)
     return block
 
 

@@ -151,6 +151,69 @@ def test_premultiplied_colour_is_divided_by_alpha(dtype: str) -> None:
     assert np.abs(found - expected).max() <= 1.5 / white
 
 
+def with_predictor(array: NDArray[Any], value: int, **options: Any) -> bytes:
+    """A TIFF of samples that are not predicted, with a predictor tag all the same."""
+    data = written(array, extratags=[(316, 3, 1, value, True)], metadata=None, software=None, **options)
+    stand_in = struct.pack("<HHI", 316, 3, 1)  # a tag of no meaning, since tifffile keeps this one to itself
+    assert data.count(stand_in) == 1
+    return data.replace(stand_in, struct.pack("<HHI", 317, 3, 1))
+
+
+@pytest.mark.parametrize("compression", [None, "packbits"])
+@pytest.mark.parametrize("value", [2, 3, 9])
+def test_a_predictor_without_a_compression_that_has_one_is_ignored(
+    compression: str | None, value: int
+) -> None:
+    picture = pixels(9, 11, 3, "uint8")
+    data = with_predictor(picture, value, photometric="rgb", compression=compression)
+    with Pillow.open(io.BytesIO(data)) as opened:  # libtiff
+        assert np.array_equal(np.asarray(opened), picture)
+    assert np.array_equal(decode(data, max_megapixels=1).pixels, picture)
+
+
+def test_jpeg_strips_have_no_predictor() -> None:
+    picture = np.linspace(0, 255, 64, dtype=np.uint8)[None, :, None].repeat(48, 0).repeat(3, 2)
+    plain = written(picture, photometric="rgb", compression="jpeg")
+    stray = with_predictor(picture, 2, photometric="rgb", compression="jpeg")
+    assert np.array_equal(decode(stray, max_megapixels=1).pixels, decode(plain, max_megapixels=1).pixels)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("order", "<>")
+def test_the_horizontal_predictor_of_floats_is_undone_on_their_words(dtype: str, order: str) -> None:
+    picture = pixels(7, 9, 3, "float32").astype(dtype)
+    words = picture.view(f"u{picture.itemsize}")
+    differences = words.copy()
+    differences[:, 1:] -= words[:, :-1]
+    stored = differences.view(picture.dtype)
+    data = written(
+        stored, photometric="rgb", compression="zlib", byteorder=order, extratags=[(316, 3, 1, 2, True)]
+    )
+    data = data.replace(struct.pack(order + "HHI", 316, 3, 1), struct.pack(order + "HHI", 317, 3, 1))
+    found = decode(data, max_megapixels=1)
+    assert np.array_equal(found.pixels, picture.astype(np.float32))
+    assert found.metadata.warnings == ()
+
+
+def test_libtiffs_predicted_floats_look_as_libtiff_sees_them() -> None:
+    picture = pixels(20, 30, 1, "float32")[..., 0]
+    with io.BytesIO() as out:
+        Pillow.fromarray(picture).save(out, "TIFF", compression="tiff_adobe_deflate", tiffinfo={317: 2})
+        found = decode(out.getvalue(), max_megapixels=1)
+    assert np.array_equal(found.pixels[..., 0], picture)
+
+
+def test_predictors_that_do_not_go_with_the_samples_are_refused() -> None:
+    picture, bitmap = pixels(9, 11, 3, "uint8"), pixels(9, 16, 1, "uint8")[..., 0] > 127
+    for data in (
+        with_predictor(picture, 3, photometric="rgb", compression="zlib"),
+        with_predictor(picture, 9, photometric="rgb", compression="zlib"),
+        with_predictor(bitmap, 2, photometric="minisblack", compression="zlib"),
+    ):
+        with pytest.raises(PixelsUnsupported, match="predictor"):
+            decode(data, max_megapixels=1)
+
+
 @pytest.mark.parametrize("alpha", ["unassalpha", "unspecified"])
 def test_a_saved_selection_is_not_taken_for_transparency(alpha: str) -> None:
     picture = pixels(5, 6, 4, "uint16")
