@@ -55,8 +55,8 @@ class Image:
 
     Attributes:
         pixels: H x W x C; C is 1 gray, 2 gray + alpha, 3 RGB, 4 RGB + alpha; alpha is unassociated.
-        icc: the embedded profile, byte for byte, or the one that a camera's EXIF speaks of; None
-            means sRGB (or gray with sRGB's curve).
+        icc: the embedded profile, byte for byte, or one of ours where a PNG or a camera's EXIF only
+            names its colour space; None means sRGB (or gray with sRGB's curve).
         metadata: what rides along.
     """
 

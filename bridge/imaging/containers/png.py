@@ -14,7 +14,7 @@ import imagecodecs
 import numpy as np
 
 from bridge.errors import EncodingFailed, ImageError, ImageTruncated, PixelsUnsupported
-from bridge.imaging.containers import photoshop
+from bridge.imaging.containers import photoshop, png_colour
 from bridge.imaging.containers.blocks import Blocks
 from bridge.imaging.containers.formats import Format, Header
 from bridge.imaging.image import Array, Pixels
@@ -26,14 +26,14 @@ _CRITICAL = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
 _RAW_PROFILE = b"Raw profile type "  # ImageMagick's convention, which ExifTool and others share
 _MAX_TEXT = 32 << 20  # bytes that all compressed chunks together may become
-_SRGB_GAMMA = (45_455).to_bytes(4, "big")
 _METRES_PER_INCH = 0.0254
 _MAX_CHUNKS = 500_000  # IDAT chunks of 8 KiB, as libpng writes them, reach 4 GB
 _TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
 _MAX_KEYWORD = 80  # bytes, with the zero that ends it
 _ALIASES = {b"app1": b"exif", b"icm": b"icc"}
-_CARRIED = {b"iCCP", b"sRGB", b"gAMA", b"pHYs", b"eXIf", _XMP_KEYWORD}
-_CARRIED |= {b"exif", b"xmp", b"iptc", b"8bim", b"icc"}  # as ImageMagick names them
+_GRAY = (b"\0", b"\4")  # colour types
+_CARRIED = {b"IHDR", b"pHYs", b"eXIf", _XMP_KEYWORD, *png_colour.STATEMENTS}
+_CARRIED |= {b"exif", b"xmp", b"iptc", b"8bim"}  # as ImageMagick names them, and a profile icc
 _WRITTEN_BY_HAND = (b"Title", b"Author", b"Description", b"Copyright", b"Disclaimer")  # keywords of texts
 _LEVEL = 2  # libdeflate: the noise of a photo does not compress, however long one tries
 _AVERAGE = 3  # the filter's number
@@ -74,7 +74,7 @@ def header(data: memoryview) -> Header:
     """Size and depth from IHDR, channels from IHDR and tRNS.
 
     Raises:
-        PixelsUnsupported: an animation.
+        PixelsUnsupported: an animation, or values that are HDR.
         ImageTruncated, ImageError: no header, or a broken one.
     """
     found: Header | None = None
@@ -85,6 +85,8 @@ def header(data: memoryview) -> Header:
             raise PixelsUnsupported("The PNG is an animation.", hint="Save one picture of it as a PNG.")
         elif chunk.kind == b"tRNS" and found.channels in (1, 3):
             found = replace(found, channels=found.channels + 1)
+        elif chunk.kind == png_colour.CICP:
+            png_colour.refuse_hdr(bytes(chunk.payload))
         elif chunk.kind == b"IDAT":
             return found
     raise ImageError("The PNG has no picture in it.")
@@ -167,7 +169,10 @@ def _filtered(pixels: Pixels) -> memoryview:
 
 
 def blocks(data: memoryview) -> Blocks:
-    """The raw blocks, from their own chunks or else from ImageMagick's text chunks."""
+    """The raw blocks, from their own chunks or else from ImageMagick's text chunks.
+
+    The profile may be one of our own, where the file only names a colour space.
+    """
     found: dict[bytes, bytes] = {}
     warnings: list[str] = []
     seen: set[bytes] = set()  # also what was damaged: trying again and again is what a bomb wants
@@ -185,8 +190,8 @@ def blocks(data: memoryview) -> Blocks:
             room -= len(found[label])
         except (ValueError, zlib.error):
             warnings.append(f"The PNG's {chunk.kind.decode('latin-1')} chunk is damaged and was left out.")
-    if b"iCCP" not in found and b"sRGB" not in found and found.get(b"gAMA", _SRGB_GAMMA) != _SRGB_GAMMA:
-        warnings.append("The PNG states a gamma but holds no ICC profile; sRGB is assumed.")
+    profile, doubts = png_colour.profile_of(found, gray=found.get(b"IHDR", b"")[9:10] in _GRAY)
+    warnings += doubts
     if lost:
         named = ", ".join(word.decode() for word in _WRITTEN_BY_HAND if word in lost)
         warnings.append(f"The PNG's own texts are not carried over: {named}.")
@@ -196,9 +201,9 @@ def blocks(data: memoryview) -> Blocks:
         exif=_without_label(found.get(b"eXIf", found.get(b"exif"))),
         xmp=found.get(_XMP_KEYWORD, found.get(b"xmp")),
         iptc=photoshop.iptc(iptc) or (iptc if iptc.startswith(b"\x1c") else None) if iptc else None,
-        icc=found.get(b"iCCP", found.get(b"icc")),
+        icc=profile,
         dots_per_inch=_density(found.get(b"pHYs", b"")),
-        speaks_of_colour=bool(seen & {b"iCCP", b"icc", b"sRGB", b"gAMA"}),
+        speaks_of_colour=bool(seen & png_colour.STATEMENTS),
         warnings=tuple(warnings),
     )
 

@@ -142,12 +142,111 @@ def test_a_damaged_chunk_does_not_cost_the_picture(damaged: bytes, capfd: pytest
     assert capfd.readouterr().err == ""
 
 
-def test_a_gamma_without_profile_is_mentioned() -> None:
-    rows = b"\0" + bytes(12)
-    linear = decode(png((4, 1), 8, 2, rows, chunk(b"gAMA", struct.pack(">I", 100_000))), max_megapixels=1)
-    assert "gamma" in linear.metadata.warnings[0]
-    usual = decode(png((4, 1), 8, 2, rows, chunk(b"gAMA", struct.pack(">I", 45_455))), max_megapixels=1)
-    assert usual.metadata.warnings == ()
+ROW = b"\0" + bytes(range(12))
+SRGB_POINTS = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+ADOBE_POINTS = (31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000)
+P3_POINTS = (31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
+
+
+def cicp(*numbers: int) -> bytes:
+    return chunk(b"cICP", bytes(numbers))
+
+
+def gamma(value: int) -> bytes:
+    return chunk(b"gAMA", struct.pack(">I", value))
+
+
+def primaries(points: tuple[int, ...], off: int = 0) -> bytes:
+    return chunk(b"cHRM", struct.pack(">8I", *(point + off for point in points)))
+
+
+def embedded(profile: bytes) -> bytes:
+    return chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(profile))
+
+
+@pytest.mark.parametrize(
+    ("statements", "name"),
+    [
+        ([cicp(1, 13, 0, 1)], "sRGB"),
+        ([cicp(12, 13, 0, 1)], "Display P3"),
+        ([chunk(b"sRGB", b"\0"), gamma(100_000)], "sRGB"),
+        ([gamma(45_455), primaries(SRGB_POINTS)], "sRGB"),
+        ([gamma(45_454), primaries(SRGB_POINTS, -1)], "sRGB"),
+        ([gamma(45_471), primaries(ADOBE_POINTS)], "Adobe RGB (1998)"),
+        ([gamma(45_455), primaries(P3_POINTS, 3)], "Display P3"),
+    ],
+)
+def test_a_colour_space_that_is_only_named_is_embedded(statements: list[bytes], name: str) -> None:
+    found = decode(png((4, 1), 8, 2, ROW, *statements), max_megapixels=1)
+    assert found.icc == built_in(name)
+    assert found.metadata.warnings == ()
+    again = decode(encode(found, Format.PNG).data, max_megapixels=1)
+    assert again.icc == built_in(name)
+
+
+def test_what_names_a_colour_space_gives_way_in_the_order_of_the_standard() -> None:
+    profile, three = embedded(built_in("ProPhoto RGB")), chunk(b"sRGB", b"\0")
+    rest = [gamma(45_455), primaries(ADOBE_POINTS)]
+
+    def icc(*statements: bytes) -> bytes | None:
+        return decode(png((4, 1), 8, 2, ROW, *statements), max_megapixels=1).icc
+
+    assert icc(*rest, three, profile, cicp(12, 13, 0, 1)) == built_in("Display P3")
+    assert icc(*rest, three, profile, cicp(9, 1, 0, 1)) == built_in("ProPhoto RGB")
+    assert icc(*rest, three, profile) == built_in("ProPhoto RGB")
+    assert icc(*rest, three) == built_in("sRGB")
+    assert icc(*rest) == built_in("Adobe RGB (1998)")
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+@pytest.mark.parametrize("extra", [[], [embedded(built_in("sRGB"))]])
+def test_hdr_values_are_refused_with_advice(transfer: int, extra: list[bytes]) -> None:
+    data = png((4, 1), 8, 2, ROW, cicp(9, transfer, 0, 1), *extra)
+    for read in (inspect, lambda data: decode(data, max_megapixels=1)):
+        with pytest.raises(PixelsUnsupported, match="HDR") as refused:
+            read(data)
+        assert "Export" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("statements", "words"),
+    [
+        ([cicp(9, 1, 0, 1)], "cICP"),
+        ([cicp(1, 13, 0, 0)], "cICP"),
+        ([cicp(1, 13)], "cICP"),
+        ([gamma(100_000)], "gamma"),
+        ([gamma(45_300)], "gamma"),
+        ([gamma(100_000), primaries(SRGB_POINTS)], "gamma and primaries"),
+        ([gamma(45_455), primaries((*SRGB_POINTS[:4], 29_000, *SRGB_POINTS[5:]))], "primaries"),
+        ([primaries(ADOBE_POINTS)], "primaries"),
+        ([gamma(45_455), chunk(b"cHRM", b"short")], "primaries"),
+    ],
+)
+def test_colour_that_is_not_understood_is_mentioned(statements: list[bytes], words: str) -> None:
+    found = decode(png((4, 1), 8, 2, ROW, *statements), max_megapixels=1)
+    assert found.icc is None
+    assert words in found.metadata.warnings[0]
+
+
+@pytest.mark.parametrize("statement", [gamma(45_455), gamma(45_454), primaries(SRGB_POINTS)])
+def test_half_of_what_srgb_states_is_no_news(statement: bytes) -> None:
+    found = decode(png((4, 1), 8, 2, ROW, statement), max_megapixels=1)
+    assert (found.icc, found.metadata.warnings) == (None, ())
+
+
+def test_a_profile_says_what_a_foreign_colour_space_does_not() -> None:
+    data = png((4, 1), 8, 2, ROW, cicp(9, 1, 0, 1), embedded(built_in("ProPhoto RGB")))
+    assert decode(data, max_megapixels=1).metadata.warnings == ()
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [[cicp(12, 13, 0, 1)], [chunk(b"sRGB", b"\0")], [gamma(45_455), primaries(ADOBE_POINTS)]],
+)
+def test_gray_has_no_primaries(statements: list[bytes]) -> None:
+    found = decode(png((12, 1), 8, 0, ROW, *statements), max_megapixels=1)
+    assert found.icc is None
+    assert found.metadata.warnings == ()
 
 
 def test_lost_texts_of_an_author_are_told() -> None:
