@@ -6,14 +6,14 @@ ITU-T T.81 Annex B for the markers; libjpeg-turbo, through imagecodecs, for the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import imagecodecs
 import numpy as np
 
 from bridge.errors import EncodingFailed, ImageError, ImageTruncated, MetadataMalformed, PixelsUnsupported
-from bridge.imaging.containers import exif, mpf, photoshop, xmp_extension
+from bridge.imaging.containers import exif, jpeg_end, mpf, photoshop, xmp_extension
 from bridge.imaging.containers.blocks import Blocks
 from bridge.imaging.containers.formats import Format, Header
 from bridge.imaging.image import Array, Pixels
@@ -27,9 +27,11 @@ _MARKS_OF_GAIN_MAPS = (
     b"http://ns.adobe.com/hdr-gain-map/1.0/",
     b"http://ns.apple.com/HDRGainMap/1.0/",
 )
-_FRAMES = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}  # baseline, extended, progressive; the last two arithmetic
+_ARITHMETIC = {0xC9, 0xCA}  # extended, progressive
+_FRAMES = {0xC0, 0xC1, 0xC2, *_ARITHMETIC}  # the first three Huffman-coded: baseline, extended, progressive
 _OTHER_FRAMES = {0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF}  # lossless and hierarchical
 _BARE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
+_LEAD = 4  # bytes of a segment before its payload: marker and length
 _MAX_SEGMENTS = 20_000
 _USUAL_SCANS = 20  # a progressive photo has about 10
 _MAX_SCANS = 200  # thousands are a decoding bomb, and
@@ -41,7 +43,7 @@ _NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 @dataclass(frozen=True)
 class Segment:
-    """One marker segment: its code, what follows the length, and where in the file that begins."""
+    """One marker segment: its code, what follows the length, and where in the file the marker is."""
 
     marker: int
     payload: memoryview
@@ -60,16 +62,17 @@ def segments(data: memoryview) -> Iterator[Segment]:
         found = _NEXT_MARKER.search(data, at)  # skips entropy-coded data, fill bytes and garbage
         if found is None:
             raise ImageTruncated("The JPEG ends before its last marker.")
-        marker, at = data[found.start() + 1], found.end()
+        start, at = found.span()
+        marker = data[start + 1]
         if marker in _BARE:
             continue
         if marker == EOI:
-            yield Segment(marker, data[at:at], at)
+            yield Segment(marker, data[at:at], start)
             return
         length = int.from_bytes(data[at : at + 2], "big")
         if len(data) < at + max(length, 2):
             raise ImageTruncated("The JPEG ends inside a segment.")
-        yield Segment(marker, data[at + 2 : at + length], at + 2)
+        yield Segment(marker, data[at + 2 : at + length], start)
         at += max(length, 2)
     raise ImageError("The JPEG has more segments than any camera writes.")
 
@@ -111,15 +114,32 @@ def decode(data: memoryview, header: Header) -> Pixels:
     """H x W x 1 or 3 uint8, RGB.
 
     Raises:
-        ImageTruncated: no EOI marker, so part of the picture is missing.
+        ImageTruncated: part of the picture is missing, with or without an EOI marker after it.
         ImageError: damaged, or made to keep the decoder busy.
     """
     check_scans(data, max(_USUAL_SCANS, min(_MAX_SCANS, _MAX_WORK / header.megapixels)))
-    try:
-        pixels: Array = imagecodecs.jpeg8_decode(data)  # type: ignore[arg-type]  # takes any buffer, its stubs forget memoryview
+
+    def decoded(file: bytes | memoryview) -> Array:
+        pixels: Array = imagecodecs.jpeg8_decode(file)  # type: ignore[arg-type]  # takes any buffer, its stubs forget memoryview
         return pixels.reshape(header.height, header.width, header.channels)
+
+    try:
+        pixels = decoded(data)
+        whole = _is_whole(data, pixels, decoded)
     except (RuntimeError, ValueError) as error:
         raise ImageError(f"The JPEG is damaged: {error}.") from error
+    if not whole:
+        raise ImageTruncated("The JPEG's last marker comes before all of the picture did.")
+    return pixels
+
+
+def _is_whole(data: memoryview, pixels: Pixels, decoded: Callable[[bytes], Array]) -> bool:
+    """As `jpeg_end.is_whole`; arithmetic coding may leave out zeros at its end, so it is not asked."""
+    found = list(segments(data))
+    if any(segment.marker in _ARITHMETIC for segment in found):
+        return True
+    scans = [index for index, segment in enumerate(found) if segment.marker == SOS]
+    return jpeg_end.is_whole(data, found[scans[-1] + 1].at, pixels, decoded, scans=len(scans))
 
 
 def check_scans(data: memoryview, most: float = _USUAL_SCANS) -> None:
@@ -199,7 +219,7 @@ def _tells_of_gain_map(segment: Segment, data: memoryview) -> bool:
     """Whether a segment says so itself (ISO 21496-1), or leads to a picture that says so."""
     if segment.marker != APP2 or segment.payload[: len(_MPF)] != _MPF:
         return segment.marker == APP2 and segment.payload[: len(_GAIN_MAP)] == _GAIN_MAP
-    further = mpf.further_beginnings(segment.payload[len(_MPF) :], data, segment.at + len(_MPF))
+    further = mpf.further_beginnings(segment.payload[len(_MPF) :], data, segment.at + _LEAD + len(_MPF))
     return any(_is_gain_map(picture) for picture in further)
 
 

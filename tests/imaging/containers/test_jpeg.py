@@ -152,3 +152,67 @@ def test_a_picture_of_endless_scans_is_refused() -> None:
 def test_a_flood_of_segments_is_refused() -> None:
     with pytest.raises(ImageError, match="segments"):
         list(jpeg.segments(memoryview(b"\xff\xd8" + b"\xff\xe5\0\2" * 30_000)))
+
+
+DAMAGED_KINDS: list[dict[str, object]] = [
+    {},
+    {"optimize": True},
+    {"keep_rgb": True},
+    {"subsampling": 0},
+    {"progressive": True},
+    {"restart_marker_blocks": 3},
+    {"restart_marker_rows": 1},
+]
+
+
+def grainy(mode: str = "RGB") -> Pillow.Image:
+    """A picture that looks like a photo to an encoder: colours that run into one another, and noise."""
+    ramp = np.linspace(30, 220, 300) + np.linspace(0, 30, 200)[:, None]
+    noise = np.random.default_rng(0).normal(0, 4, (200, 300, 3))
+    photo = np.stack([ramp, ramp[::-1], ramp[:, ::-1]], axis=2) + noise
+    return Pillow.fromarray(np.clip(photo, 0, 255).astype(np.uint8)).convert(mode)
+
+
+def half(data: bytes, filling: bytes) -> bytes:
+    """The file as long as it was, its second half replaced, with its last marker."""
+    end = len(data) // 2 - (data[len(data) // 2 - 1] == 0xFF)
+    return data[:end] + filling * (len(data) - end - 2) + b"\xff\xd9"
+
+
+@pytest.mark.parametrize("filling", [b"", b"\0", b"\xff"], ids=["missing", "zeros", "ones"])
+@pytest.mark.parametrize("options", DAMAGED_KINDS)
+def test_half_a_picture_with_an_end_marker_is_truncated(options: dict[str, object], filling: bytes) -> None:
+    data = saved(grainy(), quality=92, **options)
+    assert decode(data, max_megapixels=1).metadata.warnings == ()
+    with pytest.raises(ImageTruncated, match="before all of the picture"):
+        decode(half(data, filling), max_megapixels=1)
+
+
+def test_half_a_gray_picture_with_an_end_marker_is_truncated() -> None:
+    with pytest.raises(ImageTruncated):
+        decode(half(saved(grainy("L"), quality=92), b""), max_megapixels=1)
+
+
+@pytest.mark.parametrize("options", DAMAGED_KINDS)
+@pytest.mark.parametrize("level", [0, 128, 255])
+@pytest.mark.parametrize("rows", [0, 100])
+def test_a_plain_background_is_not_taken_for_a_missing_half(
+    options: dict[str, object], level: int, rows: int
+) -> None:
+    """Optimised codes make long runs of zeros of it, and flat gray is what libjpeg makes up."""
+    photo = np.full((2000, 300, 3), level, np.uint8)
+    photo[:rows] = np.asarray(grainy())[:rows]
+    data = saved(Pillow.fromarray(photo), quality=92, **options)
+    for file in (data, data[:-2] + b"\xff" * 1000 + data[-2:], data[:-2] + b"\x55" * 1000 + data[-2:]):
+        assert decode(file, max_megapixels=1).pixels.shape == (2000, 300, 3)
+
+
+def test_zeros_after_the_whole_picture_cost_nothing() -> None:
+    data = saved(grainy(), quality=92)
+    assert decode(data[:-2] + bytes(5000) + data[-2:], max_megapixels=1).pixels.shape == (200, 300, 3)
+
+
+def test_the_end_of_arithmetic_coding_is_not_judged() -> None:
+    """Its zeros may be left out: what is added there may count. (Here it is all noise, but coded so.)"""
+    data = saved(grainy(), progressive=True).replace(b"\xff\xc2", b"\xff\xca", 1)
+    assert decode(data, max_megapixels=1).pixels.shape == (200, 300, 3)
