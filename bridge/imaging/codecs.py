@@ -217,7 +217,7 @@ def _on_white(pixels: Array) -> tuple[Pixels, Warnings]:
     if pixels.shape[2] in (1, 3):
         return pixels, ()
     white = FULL_SCALE[pixels.dtype]
-    result = np.ascontiguousarray(pixels[..., :-1])
+    result = pixels[..., :-1].copy()  # a side of one pixel keeps its stride otherwise
     transparent = False
     for top in range(0, len(pixels), _BAND):
         band = pixels[top : top + _BAND]

@@ -332,3 +332,10 @@ def test_an_image_without_metadata_stays_without(portrait: Image) -> None:
         found = decode(encode(bare, container).data, max_megapixels=1)
         assert found.metadata == Metadata()
         assert found.icc is None
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (5, 1)])
+@pytest.mark.parametrize("channels", [2, 4])
+def test_a_side_of_one_pixel_with_alpha_becomes_a_jpeg(size: tuple[int, int], channels: int) -> None:
+    encoded = encode(Image(pixels(*size, channels, "uint8")), Format.JPEG)
+    assert decode(encoded.data, max_megapixels=1).pixels.shape == (*size, channels - 1)

@@ -65,10 +65,14 @@ def _plain(layout: Layout, samples: Array) -> Pixels:
 
 
 def _looked_up(layout: Layout, indices: Array) -> Array:
-    """H x W x 3 uint8 from a 16-bit colour map: all its reds, then all greens, then all blues."""
+    """H x W x 3 uint8 from a 16-bit colour map: all its reds, then all greens, then all blues.
+
+    Raises:
+        ImageError: the map holds other numbers.
+    """
     table = np.zeros((3, 2**layout.bits), np.uint16)
     field = layout.directory.fields.get(tags.COLOUR_MAP)
-    stored = layout.structure.numbers(field, table.size) if field else []
+    stored = tags.whole_numbers(layout.structure, field, table.size, largest=0xFFFF) if field else []
     table.ravel()[: len(stored)] = stored
     colour: Array = (table.T >> 8).astype(np.uint8)[indices]
     return colour

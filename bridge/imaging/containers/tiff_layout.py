@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bridge.errors import FormatUnsupported, ImageError, ImageTruncated, MetadataMalformed, PixelsUnsupported
 from bridge.imaging.containers.formats import Format, Header
-from bridge.imaging.containers.ifd import Directory, Structure, structure
+from bridge.imaging.containers.ifd import Directory, Field, Structure, structure
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
 STRIP_OFFSETS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES, PLANAR = 273, 274, 277, 278, 279, 284
@@ -204,14 +204,26 @@ def _colours(photometric: int, samples: int, compression: int) -> tuple[int, int
     return colours, stored
 
 
+def whole_numbers(tiff: Structure, field: Field, most: int, largest: int = 2**64 - 1) -> list[int]:
+    """The first so many values of a field that counts something, of whatever type it is.
+
+    Raises:
+        ImageError: one is negative, larger than `largest`, no whole number, or no number at all.
+    """
+    values = tiff.numbers(field, most)
+    if not all(float(value).is_integer() and 0 <= value <= largest for value in values):
+        raise ImageError("The TIFF has numbers in its directory that make no sense there.")
+    return [int(value) for value in values]
+
+
 def _sample_type(tiff: Structure, directory: Directory, samples: int, photometric: int) -> tuple[int, bool]:
     """Bits a sample and whether it is a float."""
     fields = directory.fields
-    depths = set(tiff.numbers(fields[BITS], samples)) if BITS in fields else {1}
-    formats = set(tiff.numbers(fields[SAMPLE_FORMAT], samples)) if SAMPLE_FORMAT in fields else {1}
+    depths = set(whole_numbers(tiff, fields[BITS], samples)) if BITS in fields else {1}
+    formats = set(whole_numbers(tiff, fields[SAMPLE_FORMAT], samples)) if SAMPLE_FORMAT in fields else {1}
     if len(depths) != 1 or len(formats) != 1:
         raise PixelsUnsupported("The TIFF's channels have different depths.")
-    bits, kind = int(depths.pop()), int(formats.pop())
+    bits, kind = depths.pop(), formats.pop()
     whole = kind in (1, 4)  # 4 is "undefined", which everybody reads as unsigned
     if kind == 3 and bits in (16, 32, 64) and photometric != PALETTE:
         return bits, True
@@ -249,7 +261,7 @@ def _extra_samples(
     if not extra:
         return None, False, ()
     field = directory.fields.get(EXTRA_SAMPLES)
-    meanings = [int(value) for value in tiff.numbers(field, extra)] if field else []
+    meanings = whole_numbers(tiff, field, extra) if field else []
     alpha = next((i for i, m in enumerate(meanings[:extra]) if m in (ASSOCIATED, UNASSOCIATED)), None)
     left_out = extra - (alpha is not None)
     warnings = (
@@ -282,10 +294,10 @@ def _segments(
     lengths = fields.get(TILE_BYTES if tiled else STRIP_BYTES)
     if places is None or places.count < expected or expected > _MAX_SEGMENTS:
         raise ImageError("The TIFF does not say where its pixels are.")
-    offsets = [int(value) for value in tiff.numbers(places, expected)]
+    offsets = whole_numbers(tiff, places, expected)
     end = len(tiff.data)
     if lengths is not None and lengths.count >= expected:
-        sizes = [int(value) for value in tiff.numbers(lengths, expected)]
+        sizes = whole_numbers(tiff, lengths, expected)
     else:  # early writers left the sizes out; up to the end of the file is always enough
         sizes = [max(end - offset, 0) for offset in offsets]
     if any(offset + size > end or not size for offset, size in zip(offsets, sizes, strict=True)):

@@ -302,6 +302,42 @@ def test_contradictory_tags_are_named_errors(tag: int, value: int) -> None:
         decode(data, max_megapixels=1)
 
 
+FLOAT, SLONG, LONG = 11, 9, 4
+
+
+def with_field(tag: int, kind: int, value: float) -> bytes:
+    """A gray TIFF of 8 x 8 with a spare channel, or a palette, in which one field is of another type."""
+    palette = tag == 320
+    fields = {256: 8, 257: 8, 258: 8, 259: 1, 262: 3 if palette else 1, 273: 200, 277: 1 if palette else 2}
+    fields |= {278: 8, 279: 64 if palette else 128, 320: 0, 338: 0, 339: 1}
+    entries = b""
+    for number, usual in fields.items():
+        code = {FLOAT: "f", SLONG: "i", LONG: "I"}[kind] if number == tag else "I"
+        entries += struct.pack(
+            f"<HHI{code}", number, kind if number == tag else LONG, 1, value if number == tag else usual
+        )
+    head = b"II*\0" + struct.pack("<IH", 8, len(fields)) + entries + bytes(4)
+    return head.ljust(200, b"\0") + bytes(4096)
+
+
+@pytest.mark.parametrize("tag", [258, 273, 279, 320, 338, 339])
+@pytest.mark.parametrize(
+    ("kind", "value"), [(FLOAT, float("nan")), (FLOAT, float("inf")), (FLOAT, 8.5), (SLONG, -100)]
+)
+def test_numbers_that_make_no_sense_are_a_named_error(tag: int, kind: int, value: float) -> None:
+    with pytest.raises(ImageError, match="make no sense"):
+        decode(with_field(tag, kind, value), max_megapixels=1)
+
+
+def test_whole_numbers_of_an_unusual_type_are_read() -> None:
+    assert decode(with_field(258, FLOAT, 8.0), max_megapixels=1).pixels.shape == (8, 8, 1)
+
+
+def test_a_colour_map_of_more_than_sixteen_bits_is_a_named_error() -> None:
+    with pytest.raises(ImageError, match="make no sense"):
+        decode(with_field(320, LONG, 70_000), max_megapixels=1)
+
+
 def test_a_tile_of_absurd_size_is_refused_before_it_is_allocated() -> None:
     data = written(pixels(20, 20, 3, "uint8"), photometric="rgb", tile=(16, 16), compression="zlib")
     data = patched(patched(data, 322, 65520), 323, 65520)
