@@ -5,6 +5,7 @@ W3C PNG (Third Edition); libpng, through imagecodecs, reads the pixels.
 
 from __future__ import annotations
 
+import logging
 import struct
 import zlib
 from collections.abc import Iterator
@@ -40,6 +41,10 @@ _AVERAGE = 3  # the filter's number
 _PIECE = 1 << 24  # bytes of compressed pixels in one chunk
 _BAND = 64  # rows filtered at a time
 _MAX_SIDE = 1_000_000  # libpng's own limit
+
+
+# libpng's remark on how imagecodecs calls it; the pixels of interlaced pictures are right all the same.
+logging.getLogger("imagecodecs").addFilter(lambda record: "Interlace handling" not in record.getMessage())
 
 
 @dataclass(frozen=True)

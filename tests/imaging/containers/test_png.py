@@ -3,11 +3,13 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import PngImagePlugin
 
@@ -73,15 +75,35 @@ def test_a_transparent_colour_of_sixteen_bits() -> None:
     assert (found[..., 3] == 0).sum() == 1
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-def test_interlaced_pictures(dtype: str) -> None:
-    picture = pixels(9, 11, 3, dtype)
+def adam7(picture: NDArray[Any], bits: int) -> bytes:
+    """The unfiltered rows of an interlaced picture, H x W x C."""
     rows = b""
     for left, top, across, down in ADAM7:
-        for row in picture[top::down, left::across]:
-            rows += b"\0" + row.astype(picture.dtype.newbyteorder(">")).tobytes()
-    data = png((11, 9), picture.dtype.itemsize * 8, 2, rows, interlaced=True)
+        smaller = picture[top::down, left::across]
+        for row in smaller if smaller.shape[1] else ():
+            packed = np.packbits(row) if bits == 1 else row.astype(picture.dtype.newbyteorder(">"))
+            rows += b"\0" + packed.tobytes()
+    return rows
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 4), st.sampled_from(["uint8", "uint16"]))
+def test_interlaced_pictures(height: int, width: int, channels: int, dtype: str) -> None:
+    picture = pixels(height, width, channels, dtype)
+    bits, colour = picture.dtype.itemsize * 8, {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    data = png((width, height), bits, colour, adam7(picture, bits), interlaced=True)
     assert np.array_equal(decode(data, max_megapixels=1).pixels, picture)
+
+
+def test_interlaced_bits_and_palettes(caplog: pytest.LogCaptureFixture) -> None:
+    """And libpng's remark on all interlaced pictures reaches no log."""
+    levels = np.random.default_rng(0).integers(0, 2, (9, 13, 1), np.uint8)
+    bitmap = png((13, 9), 1, 0, adam7(levels, 1), interlaced=True)
+    assert np.array_equal(decode(bitmap, max_megapixels=1).pixels, levels * 255)
+    colours = [chunk(b"PLTE", bytes(range(6))), chunk(b"tRNS", b"\x10")]
+    palette = png((13, 9), 8, 3, adam7(levels, 8), *colours, interlaced=True)
+    table = np.array([[0, 1, 2, 16], [3, 4, 5, 255]], np.uint8)
+    assert np.array_equal(decode(palette, max_megapixels=1).pixels, table[levels[..., 0]])
+    assert caplog.records == []
 
 
 @given(st.integers(1, 150), st.integers(1, 40), st.integers(1, 4))
