@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from bridge import __version__
 from bridge.atomic import private_folder
 from bridge.config import PORTS_TRIED, Places, Settings
-from bridge.errors import AlreadyRunning, PortTaken
+from bridge.errors import AlreadyRunning, ConfigInvalid, PortTaken
 from bridge.protocol import PROTOCOL
 from bridge.server import app as application
 from bridge.server.announcement import Announcement, announce, announced, console_link, withdraw
@@ -181,9 +181,9 @@ async def _announced(
     try:
         for listening in sockets:
             await web.SockSite(runner, listening).start()
-        if settings.host not in LOOPBACK:
-            await _open_lan(runner, app, settings)
         port = sockets[0].getsockname()[1]
+        if settings.host not in LOOPBACK:
+            await _open_lan(runner, app, settings, own_port=port)
         announcement = Announcement(
             url=f"http://127.0.0.1:{port}",
             token=token,
@@ -201,8 +201,23 @@ async def _announced(
         await runner.cleanup()
 
 
-async def _open_lan(runner: web.AppRunner, app: web.Application, settings: Settings) -> None:
-    """Listen at the address that other computers reach."""
+async def _open_lan(
+    runner: web.AppRunner, app: web.Application, settings: Settings, *, own_port: int
+) -> None:
+    """Listen at the address that other computers reach.
+
+    Args:
+        own_port: of the loopback door. The port alone tells the doors apart, so it is no other's.
+
+    Raises:
+        ConfigInvalid: both doors have the same port.
+        PortTaken: the address cannot be listened on.
+    """
+    if settings.lan_port == own_port:
+        raise ConfigInvalid(
+            f"Setting `lan_port`: the bridge takes port {own_port} for this computer itself already.",
+            hint="Set another `lan_port`, or another `port`.",
+        )
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         listening = _bound(family, settings.host, settings.lan_port)
@@ -211,6 +226,9 @@ async def _open_lan(runner: web.AppRunner, app: web.Application, settings: Setti
             f"{settings.host} port {settings.lan_port} cannot be listened on: {error}.",
             hint="Is it an address of this computer, and is the port free? See `host` and `lan_port`.",
         ) from error
+    if listening.getsockname()[1] == own_port:  # any free one was asked for; the address is another
+        listening.close()
+        raise PortTaken(f"The system gave port {own_port} twice.", hint="Start the bridge again.")
     context = None if settings.trusted_proxies else tls(settings.tls_certificate, settings.tls_key)
     app[LAN].port = listening.getsockname()[1]
     await web.SockSite(runner, listening, ssl_context=context).start()

@@ -14,7 +14,7 @@ import pytest
 
 from bridge import certificates
 from bridge.config import Places, Settings
-from bridge.errors import ConfigInvalid
+from bridge.errors import ConfigInvalid, PortTaken
 from bridge.server import serve as serving
 from bridge.server.app import READINESS
 from bridge.server.lan import LAN, lan_of, tls
@@ -99,6 +99,32 @@ async def test_a_client_comes_in_by_name_over_tls(open_door: Open) -> None:
     assert (await door.ask("GET", "/v1/ready")).code == "unauthorized"
     token = await door.paired()
     assert (await door.ask("GET", "/v1/ready", token=token)).status == 200
+
+
+async def test_both_doors_at_one_port_are_refused(
+    open_door: Open, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    real = serving.listen
+    monkeypatch.setattr(serving, "listen", lambda _: real(unused_tcp_port))
+    with pytest.raises(ConfigInvalid, match=f"lan_port.*{unused_tcp_port}"):
+        await open_door(lan_port=unused_tcp_port)
+
+
+async def test_a_port_that_the_system_gives_twice_is_not_the_second_door(
+    open_door: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, given = serving._bound, []
+
+    def twice(family: Any, host: str, port: int) -> Any:
+        if given and host == "127.0.0.1":  # the same socket's number, as at another address
+            return given[0].dup()
+        listening = real(family, host, port)
+        given.append(listening)
+        return listening
+
+    monkeypatch.setattr(serving, "_bound", twice)
+    with pytest.raises(PortTaken, match="twice"):
+        await open_door()
 
 
 async def test_the_owners_token_opens_from_this_computer_only(open_door: Open) -> None:
