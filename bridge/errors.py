@@ -76,6 +76,14 @@ class UnsupportedMediaType(BridgeError):
     default_hint = "Send application/x-gpen-frame or multipart/form-data."
 
 
+class BodyStalled(BridgeError):
+    code = "body_stalled"
+    title = "The body stopped coming"
+    status = 408
+    retryable = True
+    default_hint = "Look at the connection, then send it again."
+
+
 class BodyTooLarge(BridgeError):
     code = "body_too_large"
     title = "The body is larger than the bridge accepts"

@@ -8,7 +8,6 @@ disconnect go by upload instead.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -20,6 +19,7 @@ from bridge.protocol.frame import PREFIX, Frame, header_length, parse_header
 from bridge.protocol.message import Question
 from bridge.protocol.picture import ImageFile, check_picture
 from bridge.server.multipart import named_failures, parts_of
+from bridge.server.patience import arrived
 from bridge.server.route import SETTINGS
 
 CHUNK_BYTES = 1024**2
@@ -48,10 +48,28 @@ async def read_asked(request: web.Request, model: type[Q]) -> Asked[Q]:
         MalformedFrame, ProtocolMismatch: a frame that contradicts itself.
         InvalidRequest: the question or the multipart body is wrong.
         BodyTooLarge, ImageTooLarge: over a limit, found before more is read.
+        BodyStalled: it stopped coming.
     """
     if request.content_type == frames.MEDIA_TYPE:
         return await _read_frame(request, model)
     return await _read_multipart(request, model)
+
+
+async def read_question(request: web.Request, model: type[Q]) -> Q:
+    """Read a body that is a question alone, in JSON.
+
+    Raises:
+        InvalidRequest: it is not JSON, or a field is wrong.
+        BodyTooLarge: over the limit, found before more is read.
+        BodyStalled: it stopped coming.
+    """
+    limit = request.app[SETTINGS].max_json_bytes
+    content = bytearray()
+    while chunk := await arrived(request.content.readany()):
+        content += chunk
+        if len(content) > limit:
+            raise BodyTooLarge(f"The body is larger than {limit} bytes.")
+    return model.parse_json(bytes(content))
 
 
 async def _read_frame(request: web.Request, model: type[Q]) -> Asked[Q]:
@@ -73,7 +91,7 @@ async def _read_frame(request: web.Request, model: type[Q]) -> Asked[Q]:
         raise MalformedFrame(f"The body takes {request.content_length} bytes; the header says {total}.")
     body = bytearray(header.payload_bytes)
     filled = 0
-    while chunk := await request.content.read(CHUNK_BYTES):
+    while chunk := await arrived(request.content.read(CHUNK_BYTES)):
         if filled + len(chunk) > len(body):
             raise MalformedFrame("More bytes follow than the header declares.")
         body[filled : filled + len(chunk)] = chunk
@@ -84,10 +102,13 @@ async def _read_frame(request: web.Request, model: type[Q]) -> Asked[Q]:
 
 
 async def _exactly(request: web.Request, count: int) -> bytes:
-    try:
-        return await request.content.readexactly(count)
-    except asyncio.IncompleteReadError as error:
-        raise MalformedFrame("The frame ends inside its header.") from error
+    begun = bytearray()
+    while len(begun) < count:
+        piece = await arrived(request.content.read(count - len(begun)))
+        if not piece:
+            raise MalformedFrame("The frame ends inside its header.")
+        begun += piece
+    return bytes(begun)
 
 
 async def _read_multipart(request: web.Request, model: type[Q]) -> Asked[Q]:
@@ -110,7 +131,7 @@ async def _read_multipart(request: web.Request, model: type[Q]) -> Asked[Q]:
 
 async def _read_part(part: BodyPartReader, limit: int) -> bytes:
     content = bytearray()
-    while chunk := await part.read_chunk(CHUNK_BYTES):
+    while chunk := await arrived(part.read_chunk(CHUNK_BYTES)):
         content += chunk
         if len(content) > limit:
             raise BodyTooLarge(f'The part "{part.name}" is larger than {limit} bytes.')

@@ -41,6 +41,7 @@ from bridge.protocol.service import (
     Reason,
     TransferState,
 )
+from bridge.server.body import read_question
 from bridge.server.log import LOG, Log
 from bridge.server.parts import READINESS
 from bridge.server.route import PLACES, Access, Route, answer
@@ -138,7 +139,7 @@ async def list_checkpoints(request: web.Request) -> web.StreamResponse:
 
 async def add_checkpoint(request: web.Request) -> web.StreamResponse:
     """Download a known checkpoint in the background, or import a file; terms must be accepted."""
-    asked = CheckpointRequest.parse_json(await request.read())
+    asked = await read_question(request, CheckpointRequest)
     checkpoints = request.app[READINESS].parts().checkpoints
     if asked.download is not None:
         entry = checkpoints.entry(asked.download)

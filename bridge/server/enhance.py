@@ -31,6 +31,7 @@ from bridge.server.faces import PICTURE_ERRORS
 from bridge.server.guard import CALLER
 from bridge.server.log import LOG
 from bridge.server.parts import READINESS
+from bridge.server.patience import sent
 from bridge.server.presets import PRESETS
 from bridge.server.requests import HEADER, REQUEST_ID, Admission, admitted
 from bridge.server.route import METRICS, Route
@@ -38,7 +39,8 @@ from bridge.server.route import METRICS, Route
 AUDIT = web.AppKey("audit", AuditLog)
 RESULT_HEADER = "GPEN-Result"
 FILE_TYPES = ("image/tiff", "image/png", "image/jpeg", "image/webp")
-CHUNK_BYTES = 1024**2
+CHUNK_BYTES = 256 * 1024
+"""Small, so that each of them leaves within `patience.STALL_SECONDS` over any line that lives."""
 
 
 async def enhance(request: web.Request) -> web.StreamResponse:
@@ -74,8 +76,8 @@ async def _send(request: web.Request, done: Reply, admission: Admission) -> web.
     for part in done.parts:
         view = memoryview(part)
         for start in range(0, len(view), CHUNK_BYTES):
-            await response.write(view[start : start + CHUNK_BYTES])
-    await response.write_eof()
+            await sent(request, response.write(view[start : start + CHUNK_BYTES]))
+    await sent(request, response.write_eof())
     return response
 
 

@@ -43,6 +43,7 @@ from bridge.protocol.jobs import (
     RetryRequest,
     Verdict,
 )
+from bridge.server.body import read_question
 from bridge.server.guard import CALLER
 from bridge.server.lan import LAN, is_loopback
 from bridge.server.parameters import Choice, Number, Parameter, Text
@@ -73,7 +74,7 @@ RUNNER = web.AppKey("runner", Runner)
 
 async def submit_job(request: web.Request) -> web.StreamResponse:
     """Submit a batch; it is stored before this answers."""
-    asked = JobRequest.parse_json(await request.read())
+    asked = await read_question(request, JobRequest)
     key = IDEMPOTENCY_KEY.read(request.headers)
     client_id = request[CALLER].client_id
     batches = request.app[BATCHES]
@@ -94,7 +95,7 @@ async def submit_job(request: web.Request) -> web.StreamResponse:
 
 async def add_items(request: web.Request) -> web.StreamResponse:
     """Add photos to a batch; a `ref` that it has already is left alone."""
-    asked = ItemsRequest.parse_json(await request.read())
+    asked = await read_question(request, ItemsRequest)
     job = request.match_info["job"]
     await asyncio.to_thread(request.app[VIEWS].job, job)
     await _check_own(request)
@@ -155,7 +156,7 @@ async def resume_job(request: web.Request) -> web.StreamResponse:
 
 async def retry_job(request: web.Request) -> web.StreamResponse:
     """Run failed photos of a batch again, also with other parameters."""
-    asked = RetryRequest.parse_json(await request.read())
+    asked = await read_question(request, RetryRequest)
     base = await preset_parameters(request, asked.preset)
     return await _steer_job(request, lambda job: request.app[BATCHES].retry(job, asked, base))
 
@@ -177,7 +178,7 @@ async def resume_item(request: web.Request) -> web.StreamResponse:
 
 async def retry_item(request: web.Request) -> web.StreamResponse:
     """Run one failed photo again, also with other parameters."""
-    asked = RetryRequest.parse_json(await request.read())
+    asked = await read_question(request, RetryRequest)
     base = await preset_parameters(request, asked.preset)
     return await _steer_item(request, lambda job, item: request.app[BATCHES].retry(job, asked, base, item))
 

@@ -11,6 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.multipart import BadContentDispositionHeader, BadContentDispositionParam, MultipartReader
 
 from bridge.errors import InvalidRequest
+from bridge.server.patience import arrived
 
 # A part without a name is refused below; what a stranger wrote into its header is not for our console.
 for _told in (BadContentDispositionHeader, BadContentDispositionParam):
@@ -20,7 +21,7 @@ for _told in (BadContentDispositionHeader, BadContentDispositionParam):
 async def parts_of(request: web.Request) -> AsyncIterator[BodyPartReader]:
     """Each part of the body in turn, to be read before the next one is asked for."""
     reader = await request.multipart()
-    while (part := await reader.next()) is not None:
+    while (part := await arrived(reader.next())) is not None:
         if isinstance(part, MultipartReader):
             raise InvalidRequest("A part may not be multipart itself.")
         yield part

@@ -16,6 +16,7 @@ from pydantic.json_schema import models_json_schema
 
 from bridge import __version__
 from bridge.errors import (
+    BodyStalled,
     BodyTooLarge,
     BridgeError,
     HostRefused,
@@ -159,7 +160,7 @@ def _common(route: Route) -> list[type[BridgeError]]:
     if route.access is Access.owner:
         common.append(OwnerOnly)
     if route.method in CHANGING:
-        common += [UnsupportedMediaType, BodyTooLarge]
+        common += [UnsupportedMediaType, BodyTooLarge, BodyStalled]
     return common
 
 

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from bridge.errors import Busy, InvalidRequest, OutputError, PairingFailed
 from bridge.protocol.service import PairCode, PairRequest, PairResult, Right
+from bridge.server.body import read_question
 from bridge.server.clients import CLIENTS, EVERY_RIGHT, USUAL_RIGHTS, Standing
 from bridge.server.parameters import Choice, Text
 from bridge.server.route import Access, Route, answer
@@ -102,7 +103,7 @@ RIGHTS = Text(
 
 async def pair(request: web.Request) -> web.StreamResponse:
     """Exchange a pairing code for a token of one's own."""
-    asked = PairRequest.parse_json(await request.read())
+    asked = await read_question(request, PairRequest)
     standing, rights = request.app[PAIRING].redeem(asked.code)
     clients = request.app[CLIENTS]
     return answer(await asyncio.to_thread(clients.add, asked.client, asked.name, standing, rights), 201)

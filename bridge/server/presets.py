@@ -17,6 +17,7 @@ from bridge.atomic import private_folder, write_file
 from bridge.errors import InvalidRequest, OutputError, PresetReadOnly, PresetUnknown
 from bridge.presets import BUILT_IN, Parameters, Preset, PresetName
 from bridge.protocol.service import PresetBody, PresetList
+from bridge.server.body import read_question
 from bridge.server.route import Route, answer
 
 _NAME: TypeAdapter[str] = TypeAdapter(PresetName)
@@ -111,7 +112,7 @@ async def get_preset(request: web.Request) -> web.StreamResponse:
 
 async def put_preset(request: web.Request) -> web.StreamResponse:
     """Create or replace a user preset."""
-    body = PresetBody.parse_json(await request.read())
+    body = await read_question(request, PresetBody)
     name = request.match_info["name"]
     return answer(await asyncio.to_thread(request.app[PRESETS].put, name, body.parameters))
 

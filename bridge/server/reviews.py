@@ -9,6 +9,7 @@ from aiohttp import web
 from bridge.errors import InvalidRequest, ItemNotDone, PresetUnknown, StoreUnavailable
 from bridge.jobs.reviews import Reviews
 from bridge.protocol.reviews import ReviewRequest, ReviewResult, ReviewSummary
+from bridge.server.body import read_question
 from bridge.server.clients import CLIENTS
 from bridge.server.guard import CALLER
 from bridge.server.jobs import ITEM, ITEM_ERRORS, RUNNER, item_address, preset_parameters
@@ -20,7 +21,7 @@ CSV = "text/csv"
 
 async def review_item(request: web.Request) -> web.StreamResponse:
     """Accept, reject, or send again with other parameters."""
-    asked = ReviewRequest.parse_json(await request.read())
+    asked = await read_question(request, ReviewRequest)
     job, item = item_address(request)
     base = await preset_parameters(request, asked.preset)
     by = request.app[CLIENTS].name_of(request[CALLER])

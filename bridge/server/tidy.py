@@ -10,6 +10,7 @@ from aiohttp import web
 from bridge.errors import BridgeError, DiskFull, InvalidRequest, StoreUnavailable
 from bridge.jobs.retention import Removal, Retention
 from bridge.protocol.tidy import TidiedFile, TidyReport, TidyRequest
+from bridge.server.body import read_question
 from bridge.server.log import Log
 from bridge.server.results import OUTPUTS
 from bridge.server.route import SETTINGS, Access, Route, answer
@@ -53,7 +54,7 @@ class Housekeeper:
 
 async def tidy(request: web.Request) -> web.StreamResponse:
     """Delete what may be deleted now, or tell what that would be."""
-    asked = TidyRequest.parse_json(await request.read())
+    asked = await read_question(request, TidyRequest)
     retention, outputs = request.app[RETENTION], request.app[OUTPUTS]
     removed = await asyncio.to_thread(retention.plan if asked.dry_run else retention.tidy)
     return answer(

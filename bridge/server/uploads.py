@@ -25,6 +25,7 @@ from bridge.protocol.uploads import UploadState
 from bridge.server.guard import CALLER
 from bridge.server.multipart import named_failures, parts_of
 from bridge.server.parameters import Number, Parameter
+from bridge.server.patience import arrived
 from bridge.server.route import SETTINGS, Route, answer
 
 MOST_BYTES = 10**15 - 1
@@ -119,12 +120,12 @@ async def _receive(uploads: Uploads, upload: str, offset: int, chunks: AsyncIter
 
 
 async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
-    while chunk := await request.content.read(CHUNK_BYTES):
+    while chunk := await arrived(request.content.read(CHUNK_BYTES)):
         yield chunk
 
 
 async def _part_chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
-    while chunk := await part.read_chunk(CHUNK_BYTES):
+    while chunk := await arrived(part.read_chunk(CHUNK_BYTES)):
         yield bytes(chunk)
 
 

@@ -93,11 +93,13 @@ class Bridge:
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
 
-    async def begin(self, path: str, *, begun: bytes = b"", length: int = 10**6) -> Reply:
-        """Begin a frame of `length` bytes and stall after `begun`; what comes back all the same."""
+    async def begin(
+        self, path: str, *, begun: bytes = b"", length: int = 10**6, media_type: str = frames.MEDIA_TYPE
+    ) -> Reply:
+        """Begin a body of `length` bytes and stall after `begun`; what comes back all the same."""
         head = (
             f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nAuthorization: Bearer {OWNER}\r\n"
-            f"Content-Type: {frames.MEDIA_TYPE}\r\nContent-Length: {length}\r\n\r\n"
+            f"Content-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n"
         )
         return await self.raw(head.encode() + begun)
 
