@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,12 +31,39 @@ def write_file(path: Path, data: bytes, *, private: bool = False) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        aside.replace(path)
+        persisting(lambda: aside.replace(path))
         sync_folder(path.parent)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
         raise OutputError(f"{path} could not be written: {error.strerror or error}.") from error
 
+
+def persisting(change: Callable[[], object]) -> None:
+    """Replace or remove a file, also while another program on Windows looks at it.
+
+    There a file that is open cannot be replaced or removed; virus scanners, indexers and plug-ins
+    that read it let go within moments.
+
+    Raises:
+        PermissionError: it still is after a second. On other systems at once: there it means rights.
+        OSError: what else the change raises.
+    """
+    for pause in _PAUSES:
+        try:
+            change()
+        except PermissionError:
+            if not _OPEN_FILES_STAY:
+                raise
+            time.sleep(pause)
+        else:
+            return
+    change()
+
+
+_OPEN_FILES_STAY = os.name == "nt"
+_PAUSES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.25)
+"""Seconds; a little over one in all."""
 
 _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP})
 """What a file system says that cannot do it for folders at all: some network and shared ones."""

@@ -66,6 +66,49 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
     assert list(tmp_path.iterdir()) == [target]
 
 
+@pytest.mark.parametrize("windows", [True, False])
+def test_a_file_that_another_program_has_open_on_windows_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, windows: bool
+) -> None:
+    tries: list[Path] = []
+    real = Path.replace
+
+    def busy(path: Path, target: Path) -> Path:
+        tries.append(path)
+        if len(tries) < 4:
+            raise PermissionError(errno.EACCES, "The process cannot access the file")
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", busy)
+    monkeypatch.setattr("bridge.atomic._OPEN_FILES_STAY", windows)
+    target = tmp_path / "clients.json"
+    if windows:
+        write_file(target, b"here")
+        assert (len(tries), target.read_bytes()) == (4, b"here")
+    else:
+        with pytest.raises(OutputError, match="cannot access"):
+            write_file(target, b"here")
+        assert len(tries) == 1
+    assert [path for path in tmp_path.iterdir() if path != target] == []
+
+
+def test_a_file_that_stays_open_is_told_after_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    def busy(_: Path, __: Path) -> Path:
+        raise PermissionError(errno.EACCES, "The process cannot access the file")
+
+    monkeypatch.setattr(Path, "replace", busy)
+    monkeypatch.setattr("bridge.atomic._OPEN_FILES_STAY", True)
+    monkeypatch.setattr("time.sleep", pauses.append)
+    with pytest.raises(OutputError, match="cannot access"):
+        write_file(tmp_path / "clients.json", b"here")
+    assert 0.9 < sum(pauses) < 1.5
+    assert list(tmp_path.iterdir()) == []
+
+
 @posix_only
 def test_a_file_system_that_syncs_no_folders_is_written_to_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

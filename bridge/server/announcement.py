@@ -5,9 +5,11 @@ Written when the bridge listens, removed when it stops; knows nothing of HTTP.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bridge.atomic import private_folder, write_file
+from bridge.atomic import persisting, private_folder, write_file
 from bridge.config import Places
 
 
@@ -52,7 +54,13 @@ def announced(places: Places) -> Announcement | None:
 def withdraw(places: Places, announcement: Announcement) -> None:
     """Remove bridge.json if it is still the one that was written."""
     if announced(places) == announcement:
-        places.announcement.unlink(missing_ok=True)
+        clear(places)
+
+
+def clear(places: Places) -> None:
+    """Remove bridge.json, ours or left over; one that cannot be removed is replaced by the next bridge."""
+    with suppress(OSError):
+        persisting(lambda: places.announcement.unlink(missing_ok=True))
 
 
 def console_link(url: str, code: str) -> str:
