@@ -115,13 +115,24 @@ class Places:
 
     @classmethod
     def current(cls) -> Places:
-        """The places of this user; `GPEN_HOME` moves all of them (tests, demo)."""
-        if home := os.environ.get("GPEN_HOME"):
-            root = Path(home).expanduser().resolve()
-            return cls(announcement=root / "bridge.json", data=root)
-        data = Path(platformdirs.user_data_dir("gpen-enhance", appauthor=False))
-        # The home folder, not the platform's config folder: Lightroom's Lua has no getenv.
-        return cls(announcement=Path.home() / ".gpen-enhance" / "bridge.json", data=data)
+        """The places of this user; `GPEN_HOME` moves all of them (tests, demo).
+
+        Raises:
+            ConfigInvalid: there is no such home folder.
+        """
+        home = os.environ.get("GPEN_HOME")
+        try:
+            if home:
+                root = Path(home).expanduser().resolve()
+                return cls(announcement=root / "bridge.json", data=root)
+            data = Path(platformdirs.user_data_dir("gpen-enhance", appauthor=False))
+            # The home folder, not the platform's config folder: Lightroom's Lua has no getenv.
+            return cls(announcement=Path.home() / ".gpen-enhance" / "bridge.json", data=data)
+        except (RuntimeError, OSError, ValueError) as error:  # no such user; links in a circle
+            raise ConfigInvalid(
+                f"GPEN_HOME={home} leads nowhere: {error}." if home else f"You have no home folder: {error}.",
+                hint="Set GPEN_HOME to a folder of yours, written out in full.",
+            ) from error
 
 
 def bundled(folder: str) -> Path:

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 import bridge
 from bridge.errors import CheckpointHashMismatch, DownloadFailed, OutputError
+from bridge.locks import held
 from bridge.network.digest import file_sha256
 
 CHUNK = 1024**2
@@ -90,10 +91,9 @@ def fetch(
         DownloadFailed: no source gave the file; or another download of it is under way.
         OutputError: it cannot be written.
     """
-    lock = FileLock(part.with_name(part.name + ".lock"), timeout=0)
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
-        with lock:
+        with held(part.with_name(part.name + ".lock"), seconds=0):
             return _first_good(wanted, part, on_progress, schemes)
     except Timeout as error:
         raise DownloadFailed(

@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Self
 
-from filelock import FileLock
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from bridge.atomic import write_file
 from bridge.checkpoints.manifest import CheckpointName, Entry, Licence, Sha256
 from bridge.errors import CheckpointError, OutputError, TrustUnreadable
+from bridge.locks import held
 from bridge.network.digest import file_sha256
 
 
@@ -114,7 +115,7 @@ class TrustFile:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "trusted.json"
-        self._lock = FileLock(folder / "trusted.lock", thread_local=False)
+        self._lock = folder / "trusted.lock"
 
     def read(self) -> Trust:
         """What it says now; nothing where it does not exist.
@@ -145,11 +146,9 @@ class TrustFile:
         """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._lock:
+            with held(self._lock):
                 changed = change(self.read())
-                aside = self._path.with_suffix(".json.tmp")
-                aside.write_bytes(_format.dump_json(changed, indent=2))
-                aside.replace(self._path)
+                write_file(self._path, _format.dump_json(changed, indent=2))
                 return changed
         except OSError as error:
             raise OutputError(f"{self._path} cannot be written: {error}.") from error

@@ -82,6 +82,9 @@ def _checked(subject: str, check: Callable[[], str]) -> Finding:
         return Finding(subject, True, check())
     except BridgeError as error:
         return Finding(subject, False, error.detail, error.hint)
+    except Exception as error:
+        # Whatever it is, it is a finding, and the rest is looked at all the same.
+        return Finding(subject, False, f"{type(error).__name__}: {error}", BridgeError.default_hint)
 
 
 def _settings(places: Places) -> tuple[Settings, Finding]:

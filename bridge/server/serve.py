@@ -10,20 +10,22 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from aiohttp import web
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from bridge import __version__
 from bridge.atomic import private_folder
 from bridge.config import PORTS_TRIED, Places, Settings
 from bridge.errors import AlreadyRunning, ConfigInvalid, PortTaken
+from bridge.locks import held
 from bridge.protocol import PROTOCOL
 from bridge.server import app as application
-from bridge.server.announcement import Announcement, announce, announced, console_link, withdraw
+from bridge.server.announcement import Announcement, announce, announced, clear, console_link, withdraw
 from bridge.server.app import OpenParts
 from bridge.server.clients import TOKEN_BYTES
 from bridge.server.lan import LAN, LOOPBACK, lan_of, tls
@@ -72,6 +74,7 @@ def serve(
 
     Raises:
         AlreadyRunning: a bridge holds the data folder; the detail names its address.
+        OutputError: the data folder or its lock cannot be used.
         PortTaken: no port is free.
         ConfigInvalid: other computers could reach the bridge unprotected.
     """
@@ -95,10 +98,14 @@ def running(places: Places) -> Announcement | None:
 
     Raises:
         AlreadyRunning: one holds it, but has not announced itself (yet).
+        OutputError: the data folder or its lock cannot be used.
     """
     private_folder(places.data)
+    found = announced(places)
+    # Others who only look hold the lock for a moment too, and are no bridge: they are waited for.
+    patience = 0 if found and _takes_connections(found) else LOCK_SECONDS
     try:
-        with FileLock(places.lock_file, timeout=0):
+        with held(places.lock_file, seconds=patience):
             return None
     except Timeout:
         found = announced(places)
@@ -110,20 +117,34 @@ def running(places: Places) -> Announcement | None:
         return found
 
 
+def _takes_connections(found: Announcement) -> bool:
+    """Whether anybody listens where a bridge said that it does."""
+    address = urlsplit(found.url)
+    try:
+        socket.create_connection((address.hostname or "", address.port or 0), LOCK_SECONDS).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 @contextmanager
 def _locked(places: Places) -> Iterator[None]:
+    """The data folder is ours for as long as the block.
+
+    Raises:
+        AlreadyRunning: a bridge holds it.
+        OutputError: it or its lock cannot be used.
+    """
     private_folder(places.data)
-    lock = FileLock(places.lock_file, timeout=LOCK_SECONDS)
-    try:
-        lock.acquire()
-    except Timeout:
-        found = announced(places)
-        where = f" at {found.url}" if found else ""
-        raise AlreadyRunning(f"A bridge already runs{where}.") from None
-    try:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(places.lock_file, seconds=LOCK_SECONDS))
+        except Timeout:
+            found = announced(places)
+            where = f" at {found.url}" if found else ""
+            raise AlreadyRunning(f"A bridge already runs{where}.") from None
+        clear(places)
         yield
-    finally:
-        lock.release()
 
 
 async def _run(
@@ -153,6 +174,7 @@ async def hosted(
 
     Raises:
         AlreadyRunning: a bridge holds the data folder.
+        OutputError: the data folder or its lock cannot be used.
     """
     with _locked(places):
         sockets = listen(0)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +53,41 @@ def test_changes_from_many_threads_are_all_kept(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(add, range(24)))
     assert len(TrustFile(tmp_path).read().records) == 24
+
+
+def test_changes_through_one_object_are_all_kept_too(tmp_path: Path) -> None:
+    file = TrustFile(tmp_path)  # as in a bridge, whose threads share it
+
+    def add(number: int) -> None:
+        def slowly(trust: Trust) -> Trust:
+            time.sleep(0.01)
+            return trust.recording(f"own-{number}", Record(None, STAMP))
+
+        file.update(slowly)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, range(12)))
+    assert len(file.read().records) == 12
+
+
+def test_the_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    real_sync, real_replace = os.fsync, Path.replace
+
+    def sync(handle: int) -> None:
+        done.append("flushed")
+        real_sync(handle)
+
+    def rename(path: Path, target: Path) -> Path:
+        done.append("named")
+        return real_replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(Path, "replace", rename)
+    TrustFile(tmp_path).update(lambda trust: trust.accepting(OFFICIAL))
+    assert done[:2] == ["flushed", "named"]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"records": {"a": 1}}', b"\xff", b'{"other": 1}'])

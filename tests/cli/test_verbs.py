@@ -175,6 +175,37 @@ def test_doctor_goes_on_with_the_rest_when_the_settings_are_broken(
     assert told["detector"]["ok"]
 
 
+def test_doctor_goes_on_with_the_rest_when_the_lock_cannot_be_used(
+    type_: Type, installed: None, home: Path
+) -> None:
+    (home / "bridge.lock").mkdir(parents=True)
+    found = {finding["subject"]: finding for finding in type_("doctor", "--json").json["findings"]}
+    assert not found["bridge"]["ok"]
+    assert "bridge.lock cannot be locked" in found["bridge"]["detail"]
+    assert "sudo" in found["bridge"]["advice"]
+    assert found["disk"]["ok"]
+    assert found["detector"]["ok"]
+    assert type_("jobs", "list", "--json").json["error"]["code"] == "output_failed"
+
+
+def test_doctor_tells_also_what_nobody_thought_of(type_: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> str:
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr("bridge.cli.doctor._detector", fails)
+    found = {finding["subject"]: finding for finding in type_("doctor", "--json").json["findings"]}
+    assert (found["detector"]["ok"], found["detector"]["detail"]) == (False, "RuntimeError: no such thing")
+    assert found["ports"]["ok"]
+
+
+def test_a_home_that_does_not_exist_is_named(type_: Type, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPEN_HOME", "~nosuchuser/x")
+    for words in (("presets", "--json"), ("doctor", "--json")):
+        told = type_(*words).json["error"]
+        assert told["code"] == "config_invalid"
+        assert "~nosuchuser/x" in told["detail"]
+
+
 def test_doctor_says_that_another_program_has_the_port(
     type_: Type, installed: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,10 +21,12 @@ import pytest
 
 from bridge.client import Client
 from bridge.config import Places, Settings
-from bridge.errors import AlreadyRunning, BridgeUnreachable, ConfigInvalid, PortTaken
+from bridge.errors import AlreadyRunning, BridgeUnreachable, ConfigInvalid, OutputError, PortTaken
+from bridge.locks import held
 from bridge.protocol.enhancement import EnhanceRequest
+from bridge.server import serve as serving
 from bridge.server.announcement import Announcement, announce, announced, withdraw
-from bridge.server.serve import listen, running, serve
+from bridge.server.serve import hosted, listen, running, serve
 from tests.server.conftest import Samples
 from tests.server.fakes import FakeParts
 
@@ -190,11 +193,94 @@ def test_bridge_json_of_another_bridge_is_left_alone(places: Places) -> None:
     withdraw(places, theirs)
 
 
-def test_a_bridge_that_has_not_announced_itself_is_named(places: Places) -> None:
-    from filelock import FileLock
+@pytest.mark.parametrize("tries", [3, 10**6])
+def test_bridge_json_that_another_program_reads_holds_up_no_end(
+    places: Places, monkeypatch: pytest.MonkeyPatch, tries: int
+) -> None:
+    mine = Announcement(url="a", token="b", protocol=1, version="c", exchange_dir="d", pid=1)
+    announce(places, mine)
+    real, tried = Path.unlink, 0
 
-    with FileLock(places.lock_file), pytest.raises(AlreadyRunning):
+    def busy(path: Path, missing_ok: bool = False) -> None:
+        nonlocal tried
+        tried += 1
+        if tried < tries:
+            raise PermissionError(13, "The process cannot access the file")
+        real(path, missing_ok)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", busy)
+        patched.setattr("bridge.atomic._OPEN_FILES_STAY", True)
+        patched.setattr("time.sleep", lambda _: None)
+        withdraw(places, mine)
+    assert announced(places) == (None if tries == 3 else mine)
+
+
+def test_a_bridge_that_has_not_announced_itself_is_named(places: Places) -> None:
+    with held(places.lock_file), pytest.raises(AlreadyRunning, match="not written"):
         running(places)
+
+
+def test_what_a_dead_bridge_announced_is_gone_once_another_begins(places: Places) -> None:
+    announce(places, Announcement(url="x", token="b", protocol=1, version="c", exchange_dir="d", pid=1))
+
+    async def begin() -> None:
+        async with hosted(Settings(), places, FakeParts().open, drain_seconds=0):
+            assert seen == [None]
+
+    seen: list[Announcement | None] = []
+    real = serving.listen
+
+    def looked(port: int) -> list[socket.socket]:
+        seen.append(announced(places))
+        return real(port)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(serving, "listen", looked)
+        asyncio.run(begin())
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_who_looks_at_the_same_time_is_no_bridge(places: Places, stale: bool) -> None:
+    if stale:
+        gone = listen(0)
+        url = f"http://127.0.0.1:{gone[0].getsockname()[1]}"
+        for one in gone:
+            one.close()
+        announce(places, Announcement(url=url, token="b", protocol=1, version="c", exchange_dir="d", pid=1))
+    looking = threading.Barrier(2)
+
+    def look() -> None:
+        with held(places.lock_file):  # as long as a slow disk makes it
+            looking.wait()
+            time.sleep(0.2)
+
+    other = threading.Thread(target=look)
+    other.start()
+    looking.wait()
+    assert running(places) is None
+    other.join()
+
+
+async def _host(places: Places) -> None:
+    async with hosted(Settings(), places, FakeParts().open, drain_seconds=0):
+        pass
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        running,
+        lambda places: serve(Settings(), places, FakeParts().open),
+        lambda places: asyncio.run(_host(places)),
+    ],
+    ids=["running", "serve", "hosted"],
+)
+def test_a_lock_that_cannot_be_used_is_named(places: Places, use: Callable[[Places], object]) -> None:
+    places.lock_file.mkdir()
+    with pytest.raises(OutputError, match=r"bridge\.lock cannot be locked") as failure:
+        use(places)
+    assert "sudo" in failure.value.hint
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"url": "x"}'])
