@@ -210,11 +210,18 @@ def _line(content: Mapping[str, Any]) -> tuple[bytes, str]:
 
 
 def _checked(line: bytes) -> tuple[dict[str, Any], str] | None:
-    """The content and SHA-256 of a line that is as it was written, else None."""
+    """The content and SHA-256 of a line that is as it was written, by a chain; else None."""
     match = _LINE.fullmatch(line)
     if match is None or hashlib.sha256(match[1]).hexdigest().encode() != match[2]:
         return None
-    content: dict[str, Any] = json.loads(match[1] + b"}")
+    try:
+        content: dict[str, Any] = json.loads(match[1] + b"}")
+    except (ValueError, RecursionError):
+        return None
+    # Anybody can compute a line's own SHA-256; without its links it is not of the chain.
+    number, before = content.get("number"), content.get("before")
+    if type(number) is not int or number < 1 or not isinstance(before, str):
+        return None
     return content, match[2].decode()
 
 

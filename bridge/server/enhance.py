@@ -116,6 +116,8 @@ class _Line:
         except BridgeError as error:
             # The picture is finished; a full disk must not take it from whoever waits for it.
             app[LOG].logger.warning("not audited", code=error.code, detail=error.detail)
+        except Exception as error:
+            app[LOG].logger.error("not audited", exc_info=error)
 
 
 ROUTES = (

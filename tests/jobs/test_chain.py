@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -67,6 +68,46 @@ def test_the_chain_goes_on_across_files_and_restarts(folder: Path) -> None:
     assert [line["before"] for line in lines] == [NO_LINE, *(line["sha256"] for line in lines[:-1])]
     found = verify(folder)
     assert (found.lines, found.head, found.torn, found.broken) == (21, lines[-1]["sha256"], 0, None)
+
+
+def _sealed(body: bytes) -> bytes:
+    """A line whose own SHA-256 fits, as anybody can make one."""
+    return body + b',"sha256":"' + hashlib.sha256(body).hexdigest().encode() + b'"}\n'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"x":1',
+        b'{"number":2',
+        b'{"before":"0"',
+        b'{"number":"2","before":"0"',
+        b'{"number":true,"before":"0"',
+        b'{"number":0,"before":"0"',
+        b'{"number":-3,"before":"0"',
+        b'{"number":2,"before":null',
+        b'{"number":2.0,"before":"0"',
+        b'{"number":' + b"9" * 5000 + b',"before":"0"',
+        b'{"number":2,"before":"0","x":' + b"[" * 200_000,
+        b'{"number":2,"before":"\xff"',
+        b"{not JSON",
+    ],
+    ids=lambda body: str(body[:40]),
+)
+def test_a_line_without_links_is_not_of_the_chain(folder: Path, body: bytes) -> None:
+    _written(folder, 3)
+    (file,) = folder.iterdir()
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([lines[0], _sealed(body), lines[2]]))
+    broken = verify(folder).broken
+    assert broken is not None
+    assert broken.line == 2
+    assert [line["number"] for line in newest(folder, 10)] == [1, 3]
+
+    file.write_bytes(b"".join([*lines[:2], _sealed(body)]))
+    Chain(folder).append(ANNA)
+    found = verify(folder)
+    assert (found.lines, found.torn, found.broken) == (3, 1, None)
 
 
 def test_the_newest_lines_can_be_read_back(folder: Path) -> None:

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bridge.errors import DeviceOutOfMemory
+from bridge.errors import DeviceOutOfMemory, OutputError
 from bridge.imaging.codecs import decode
 from bridge.imaging.image import Image
 from bridge.jobs.chain import newest
 from bridge.protocol.enhancement import EnhanceResult, ResultSummary
 from bridge.protocol.frame import encode_frame
 from bridge.protocol.picture import file_payload, icc_payload, pixels_payload
+from bridge.server.enhance import AUDIT
+from bridge.server.log import LOG
 from bridge.server.requests import REQUESTS
 from tests.server.conftest import FRAME, Bridge, Samples, Start
 
@@ -354,3 +356,16 @@ async def test_the_answer_names_its_request(bridge: Bridge, samples: Samples) ->
     ids = [(await bridge("POST", "/v1/faces", data=samples.form())).headers[ID] for _ in range(2)]
     assert all(uuid.UUID(one) for one in ids)
     assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("failure", [OutputError("The disk is full."), KeyError("number")])
+async def test_an_audit_that_fails_takes_no_picture(
+    bridge: Bridge, samples: Samples, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    def fails(*_: Any) -> None:
+        raise failure
+
+    monkeypatch.setattr(bridge.app[AUDIT], "record", fails)
+    reply = await bridge("POST", "/v1/enhance", data=samples.form())
+    assert (reply.status, reply.headers["Content-Type"]) == (200, "image/png")
+    assert b"not audited" in bridge.app[LOG].tail(10)
