@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import structlog
 from aiohttp import web
 
 from bridge.atomic import private_folder
-from bridge.errors import InvalidRequest
+from bridge.errors import InvalidRequest, OutputError
 from bridge.server.parameters import Number
 from bridge.server.route import Route
 
@@ -31,7 +33,7 @@ class Log:
     def __init__(self, path: Path, level: str) -> None:
         private_folder(path.parent)
         self._path = path
-        self._handler = RotatingFileHandler(
+        self._handler = _File(
             path, maxBytes=MAX_FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8", delay=True
         )
         # A logger of our own, outside the process-wide tree: two bridges in one test run never mix.
@@ -50,17 +52,40 @@ class Log:
         )
 
     def tail(self, lines: int) -> bytes:
-        """The last lines of the current file, UTF-8, oldest first."""
+        """The last lines of the current file, UTF-8, oldest first.
+
+        Raises:
+            OutputError: the file cannot be read.
+        """
         try:
             content = self._path.read_bytes()
         except FileNotFoundError:
             return b""
+        except OSError as error:
+            raise OutputError(
+                f"{self._path} could not be read: {error.strerror or error}.",
+                hint="Look who owns the file, and whether you may read it.",
+            ) from error
         return b"".join(content.splitlines(keepends=True)[-lines:])
 
     def close(self) -> None:
         """Close the file; what is logged afterwards is dropped, and does not open it again."""
         self._sink.disabled = True
-        self._handler.close()
+        with suppress(OSError):  # lines that a full disk did not take
+            self._handler.close()
+
+
+class _File(RotatingFileHandler):
+    """A log that cannot be written costs its lines and nothing else; the first time it is told."""
+
+    _told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        """Called instead of raising; the library's own prints a traceback for each line."""
+        if not self._told:
+            self._told = True
+            reason = getattr(sys.exception(), "strerror", None) or "the line cannot be written"
+            sys.stderr.write(f"gpen-bridge: nothing is logged to {self.baseFilename}: {reason}\n")
 
 
 LOG = web.AppKey("log", Log)
@@ -80,6 +105,6 @@ ROUTES = (
         read_log,
         gives="application/x-ndjson",
         query=(LINES,),
-        errors=(InvalidRequest,),
+        errors=(InvalidRequest, OutputError),
     ),
 )
