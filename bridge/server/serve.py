@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -280,22 +280,41 @@ def listen(port: int) -> list[socket.socket]:
     """IPv4 loopback sockets, and IPv6 on the same port where the system has it.
 
     Raises:
-        PortTaken: neither the port nor the next ones are free.
+        PortTaken: neither the port nor the next ones are free, or ours to take.
     """
-    candidates = [0] if port == 0 else range(port, min(port + PORTS_TRIED, 65536))
+    candidates = [0] * PORTS_TRIED if port == 0 else range(port, min(port + PORTS_TRIED, 65536))
+    denied = True
     for candidate in candidates:
         try:
-            first = _bound(socket.AF_INET, "127.0.0.1", candidate)
+            return _loopback(candidate)
         except OSError as error:
-            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            if error.errno not in _NOT_OURS:
                 raise
-            continue
-        sockets = [first]
-        # Someone else on ::1 must not answer for "localhost", but having no IPv6 is common.
-        with suppress(OSError):
-            sockets.append(_bound(socket.AF_INET6, "::1", first.getsockname()[1]))
-        return sockets
-    raise PortTaken(f"The ports {port} to {port + PORTS_TRIED - 1} are taken.")
+            # Windows says the same of a port that another program has for itself.
+            denied = denied and error.errno == errno.EACCES and os.name != "nt"
+    if denied:
+        raise PortTaken(
+            f"You have no right to listen on the ports {port} to {candidates[-1]}.",
+            hint=f"Set a port from {FREE_FOR_ALL} on.",
+        )
+    raise PortTaken(f"The ports {port} to {candidates[-1]} are taken.")
+
+
+_NOT_OURS = (errno.EADDRINUSE, errno.EACCES)
+"""The port is another program's, or the system's."""
+FREE_FOR_ALL = 1024
+"""The first port that takes no rights."""
+
+
+def _loopback(port: int) -> list[socket.socket]:
+    first = _bound(socket.AF_INET, "127.0.0.1", port)
+    try:
+        return [first, _bound(socket.AF_INET6, "::1", first.getsockname()[1])]
+    except OSError as error:
+        if error.errno in _NOT_OURS:  # whoever has it there would answer for "localhost"
+            first.close()
+            raise
+        return [first]  # having no IPv6 is common
 
 
 def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:

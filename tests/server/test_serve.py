@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -154,6 +155,57 @@ def test_the_next_ports_are_tried() -> None:
     finally:
         for one in taken:
             one.close()
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this computer has no IPv6")
+def test_a_port_that_another_program_has_on_ipv6_is_left_to_it() -> None:
+    """Else that one would answer for "localhost"."""
+    other = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+    try:
+        other.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        other.bind(("::1", 0))
+    except OSError:
+        other.close()
+        pytest.skip("this computer has no IPv6")
+    other.listen()
+    port = other.getsockname()[1]
+    try:
+        got = listen(port)
+        assert port not in {one.getsockname()[1] for one in got}
+        for one in got:
+            one.close()
+    finally:
+        other.close()
+
+
+@pytest.mark.parametrize("port", [0, 20_000])
+def test_ipv6_decides_whether_a_port_is_free_only_where_there_is_some(
+    monkeypatch: pytest.MonkeyPatch, port: int
+) -> None:
+    real, asked = serving._bound, []
+
+    def bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+        if family == socket.AF_INET6:
+            asked.append(port)
+            number = errno.EADDRINUSE if len(asked) == 1 else errno.EADDRNOTAVAIL
+            raise OSError(number, os.strerror(number))
+        return real(family, host, 0)
+
+    monkeypatch.setattr(serving, "_bound", bound)
+    (only,) = listen(port)
+    assert only.getsockname()[1] == asked[1]
+    only.close()
+
+
+@posix_only
+def test_a_port_that_takes_rights_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bound(*_: object) -> socket.socket:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(serving, "_bound", bound)
+    with pytest.raises(PortTaken, match="no right to listen on the ports 80 to 83") as failure:
+        listen(80)
+    assert "1024" in failure.value.hint
 
 
 def test_when_no_port_is_free_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
