@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,10 @@ if TYPE_CHECKING:
     from bridge.checkpoints import Checkpoints, Progress
 
 
+STOP_SECONDS = 2.0
+"""For downloads to notice that the bridge ends: they do with each piece that comes."""
+
+
 class Transfers:
     """Downloads under way, by checkpoint; one that failed stays listed until it is begun again."""
 
@@ -71,9 +76,16 @@ class Transfers:
         return self._states.get(name)
 
     async def close(self) -> None:
-        """Stop all downloads; what they have is continued by the next one."""
+        """Stop all downloads; what they have is continued by the next one.
+
+        One that hangs in a connection is left to end with the process.
+        """
         self._stopping.set()
-        await asyncio.gather(*self._tasks.values())
+        if tasks := list(self._tasks.values()):
+            _, hanging = await asyncio.wait(tasks, timeout=STOP_SECONDS)
+            for task in hanging:
+                task.cancel()
+            await asyncio.gather(*hanging, return_exceptions=True)
 
     async def _pull(self, checkpoints: Checkpoints, name: str) -> None:
         def on_progress(progress: Progress) -> None:
@@ -82,7 +94,7 @@ class Transfers:
             self._states[name] = TransferState(done=progress.done, total=progress.total)
 
         try:
-            await asyncio.to_thread(checkpoints.pull, name, True, on_progress)
+            await _beside(lambda: checkpoints.pull(name, True, on_progress))
         except BridgeError as error:
             self._log.logger.warning("download failed", checkpoint=name, code=error.code, detail=error.detail)
             self._note(name, error)
@@ -99,6 +111,23 @@ class Transfers:
     def _note(self, name: str, error: BridgeError) -> None:
         problem = Reason(code=error.code, detail=error.detail)
         self._states[name] = self._states[name].model_copy(update={"problem": problem})
+
+
+async def _beside(work: Callable[[], object]) -> None:
+    """Run in a thread that the process does not wait for at its end, as it does for those of a pool."""
+    outcome: Future[None] = Future()
+    outcome.set_running_or_notify_cancel()  # who waits may be cancelled, the thread may not
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(None)
+
+    threading.Thread(target=run, name="download", daemon=True).start()
+    await asyncio.wrap_future(outcome)
 
 
 TRANSFERS = web.AppKey("transfers", Transfers)

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import pickle
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,29 @@ async def test_stopping_the_bridge_stops_a_download(bridge: Bridge) -> None:
     async with asyncio.timeout(2):
         await bridge.app.shutdown()
         await bridge.app.cleanup()
+
+
+async def test_a_download_that_hangs_does_not_hold_up_the_end(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connecting, ended = threading.Event(), threading.Event()
+
+    def hangs(*_: object) -> None:
+        connecting.set()
+        ended.wait(30)
+        raise DownloadFailed("No source gave the file.")
+
+    monkeypatch.setattr(bridge.fakes.checkpoints, "pull", hangs)
+    monkeypatch.setattr("bridge.server.checkpoints.STOP_SECONDS", 0.2)
+    await bridge("POST", "/v1/checkpoints", json={"download": OFFICIAL, "accept_licence": True})
+    await asyncio.to_thread(connecting.wait)
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "download"]
+    assert thread.daemon  # Python waits for all others at its end
+    async with asyncio.timeout(2):
+        await bridge.app.shutdown()
+        await bridge.app.cleanup()
+    ended.set()
+    await asyncio.to_thread(thread.join)
 
 
 async def test_a_foreign_file_is_named_and_not_kept(bridge: Bridge) -> None:

@@ -1,6 +1,7 @@
 // 桥接服务的每个错误代码的中文说明。The English ones come from the bridge itself.
 export default {
   already_running: "已有桥接服务在使用此数据文件夹",
+  body_stalled: "数据传输中断",
   body_too_large: "内容超过桥接服务的上限",
   bridge_unreachable: "桥接服务没有响应",
   busy: "桥接服务正忙",
