@@ -129,8 +129,9 @@ class Places:
             # The home folder, not the platform's config folder: Lightroom's Lua has no getenv.
             return cls(announcement=Path.home() / ".gpen-enhance" / "bridge.json", data=data)
         except (RuntimeError, OSError, ValueError) as error:  # no such user; links in a circle
+            trouble = f"GPEN_HOME={home} leads nowhere" if home else "You have no home folder"
             raise ConfigInvalid(
-                f"GPEN_HOME={home} leads nowhere: {error}." if home else f"You have no home folder: {error}.",
+                f"{trouble}: {str(error).rstrip('.')}.",
                 hint="Set GPEN_HOME to a folder of yours, written out in full.",
             ) from error
 

@@ -204,6 +204,7 @@ def test_a_home_that_does_not_exist_is_named(type_: Type, monkeypatch: pytest.Mo
         told = type_(*words).json["error"]
         assert told["code"] == "config_invalid"
         assert "~nosuchuser/x" in told["detail"]
+        assert not told["detail"].endswith("..")
 
 
 def test_doctor_says_that_another_program_has_the_port(
