@@ -194,6 +194,12 @@ async def _announced(
     sockets: list[socket.socket],
     drain_seconds: float = application.DRAIN_SECONDS,
 ) -> AsyncIterator[tuple[web.Application, Announcement]]:
+    port = sockets[0].getsockname()[1]
+    if settings.host not in LOOPBACK and settings.lan_port == port:  # before anything is begun
+        raise ConfigInvalid(
+            f"Setting `lan_port`: the bridge takes port {port} for this computer itself already.",
+            hint="Set another `lan_port`, or another `port`.",
+        )
     token = secrets.token_urlsafe(TOKEN_BYTES)
     app = application.build(settings, places, owner_token=token, open_parts=open_parts)
     app[application.DRAIN] = drain_seconds
@@ -203,7 +209,6 @@ async def _announced(
     try:
         for listening in sockets:
             await web.SockSite(runner, listening).start()
-        port = sockets[0].getsockname()[1]
         if settings.host not in LOOPBACK:
             await _open_lan(runner, app, settings, own_port=port)
         announcement = Announcement(
@@ -232,14 +237,8 @@ async def _open_lan(
         own_port: of the loopback door. The port alone tells the doors apart, so it is no other's.
 
     Raises:
-        ConfigInvalid: both doors have the same port.
         PortTaken: the address cannot be listened on.
     """
-    if settings.lan_port == own_port:
-        raise ConfigInvalid(
-            f"Setting `lan_port`: the bridge takes port {own_port} for this computer itself already.",
-            hint="Set another `lan_port`, or another `port`.",
-        )
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         listening = _bound(family, settings.host, settings.lan_port)
