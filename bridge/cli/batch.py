@@ -33,8 +33,8 @@ from bridge.errors import (
     UploadUnknown,
     codes,
 )
-from bridge.jobs.names import suffix_for
-from bridge.jobs.spool import read_back
+from bridge.jobs.names import fitted, suffix_for
+from bridge.jobs.spool import named, read_back
 from bridge.protocol.jobs import (
     ItemRequest,
     ItemResult,
@@ -280,7 +280,12 @@ def is_result(path: Path) -> bool:
 
 def targets(source: Path, folder: Path, media_type: str) -> Iterator[Path]:
     """Names for a result in a folder, the best first: `stem-GPEN`, then with numbers from 2 on."""
-    return numbered(folder / f"{source.stem}{MARK}{suffix_for(source.name, media_type)}")
+    return numbered(folder / f"{result_stem(source)}{suffix_for(source.name, media_type)}")
+
+
+def result_stem(source: Path) -> str:
+    """`stem-GPEN`; of a stem that leaves no room for more, its beginning."""
+    return fitted(f"{{stem}}{MARK}", {"stem": source.stem})
 
 
 def numbered(first: Path) -> Iterator[Path]:
@@ -291,15 +296,21 @@ def numbered(first: Path) -> Iterator[Path]:
 
 
 def delivered(names: Iterator[Path], result: ItemResult) -> Path | None:
-    """Where exactly this result lies already, among the names that are taken."""
+    """Where exactly this result lies already, among the names that are taken.
+
+    Raises:
+        DiskFull, OutputError: the folder does not tell which those are.
+    """
     for target in names:
         try:
-            if target.stat().st_size == result.size and read_back(target).sha256 == result.sha256:
-                return target
+            size = target.stat().st_size
         except FileNotFoundError:
             return None
-        except OSError:
-            continue  # somebody else's, and not ours to read
+        except OSError as error:  # no other name would fare better, and names have no end
+            raise named(error, target.parent) from error
+        with suppress(OSError):  # somebody else's, and not ours to read
+            if size == result.size and read_back(target).sha256 == result.sha256:
+                return target
     raise AssertionError("names have no end")
 
 

@@ -111,11 +111,11 @@ def _named(paths: Sequence[Path]) -> list[Path]:
 
 def _made_of_others(pictures: Sequence[Path]) -> set[Path]:
     """Those that have the names of results of others among them."""
-    from bridge.cli.batch import OWN_RESULT, is_result
+    from bridge.cli.batch import MARK, OWN_RESULT, is_result, result_stem
 
-    originals = {(path.parent, path.stem) for path in pictures}
+    made = {(path.parent, result_stem(path)) for path in pictures}
     marked = [path for path in pictures if is_result(path)]
-    return {path for path in marked if (path.parent, OWN_RESULT.sub("", path.stem)) in originals}
+    return {path for path in marked if (path.parent, OWN_RESULT.sub(MARK, path.stem)) in made}
 
 
 def chosen(paths: Sequence[Path]) -> list[Path]:

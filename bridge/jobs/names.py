@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from bridge.errors import InvalidRequest
@@ -61,7 +62,7 @@ def result_name(lease: Lease, media_type: str) -> PurePosixPath:
         "client": lease.client,
     }
     plain = {name: _REFUSED.sub("_", value) for name, value in values.items()}
-    filled = [_filled(part, plain) for part in lease.output.template.split("/")]
+    filled = [safe(fitted(part, plain)) for part in lease.output.template.split("/")]
     filled[-1] += suffix_for(lease.source_name, media_type)
     return PurePosixPath(*filled)
 
@@ -76,13 +77,18 @@ def check_stored_name(name: str) -> None:
         raise ValueError(f"{name!r} is the name of no file of ours")
 
 
-def _filled(part: str, values: dict[str, str]) -> str:
-    """One part of a template; too long a stem is cut, so that what tells the result from its source stays."""
-    while (
-        len(_utf8(text := part.format_map(values))) > MAX_PART_BYTES and values["stem"] and "{stem}" in part
-    ):
-        values = values | {"stem": values["stem"][:-1]}
-    return safe(text)
+def fitted(part: str, values: Mapping[str, str]) -> str:
+    """One part of a template filled in; too long a stem is cut: what tells a result from its source stays.
+
+    Args:
+        values: what stands for each placeholder; `stem` always.
+    """
+    stem = values["stem"]
+    while len(_utf8(text := part.format_map({**values, "stem": stem}))) > MAX_PART_BYTES:
+        if not stem or "{stem}" not in part:
+            break
+        stem = stem[:-1]
+    return text
 
 
 def numbered(name: PurePosixPath, number: int) -> PurePosixPath:

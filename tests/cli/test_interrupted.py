@@ -96,6 +96,25 @@ def check(folder: Path, told: Report, names: int) -> None:
     assert not [name for name in found if not name.endswith("-GPEN.png")]
 
 
+async def test_a_photo_with_the_longest_name_gets_its_result_and_keeps_it(
+    bridge: Bridge, samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = shoot(tmp_path / "photos", samples, f"{'x' * 251}.png")
+
+    async def cut_off(*_: Any) -> None:
+        command.cancel()  # the result is home, and nobody was told
+        await asyncio.sleep(0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Client, "acknowledge", cut_off)
+        command = asyncio.ensure_future(_all(photos, None, job_request(OPTIONS), Report(False, photos)))
+        with pytest.raises(asyncio.CancelledError):
+            await command
+    told = Report(False, photos)
+    await asyncio.wait_for(_all(photos, None, job_request(OPTIONS), told), timeout=60)
+    check(tmp_path / "photos", told, 1)
+
+
 @pytest.mark.parametrize("after", [False, True])
 async def test_ctrl_c_at_every_step(
     bridge: Bridge, samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: bool
