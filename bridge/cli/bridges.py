@@ -6,10 +6,12 @@ So there is one road for both: the protocol, the store, and what they promise.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
+from bridge.cli.report import notices
 from bridge.client import Client
 from bridge.config import Places, Settings, load
 from bridge.errors import (
@@ -20,9 +22,10 @@ from bridge.errors import (
     Unauthorized,
     codes,
 )
+from bridge.server.announcement import Announcement
 from bridge.server.app import open_parts
 from bridge.server.parts import Parts
-from bridge.server.serve import hosted, running
+from bridge.server.serve import UNFINDABLE_SECONDS, hosted, running
 
 T = TypeVar("T")
 
@@ -44,7 +47,7 @@ async def bridge_for(places: Places, settings: Settings) -> AsyncIterator[Client
     Raises:
         BridgeError: there is none that can; the code says why.
     """
-    if running(places):
+    if await _found(places):
         async with Client.from_announcement(places) as client:
             await _ready(client)
             yield client
@@ -59,14 +62,18 @@ async def bridge_for(places: Places, settings: Settings) -> AsyncIterator[Client
 
 @asynccontextmanager
 async def queue_for(places: Places, settings: Settings) -> AsyncIterator[Client]:
-    """A bridge to look after batches with; if none runs, one that works on nothing."""
-    if running(places):
+    """A bridge to look after batches with; if none runs, one that works on nothing, found by nobody else.
+
+    Raises:
+        AlreadyRunning: another command holds the data folder for long.
+    """
+    if await _found(places):
         async with Client.from_announcement(places) as client:
             yield client
         return
     async with (
-        hosted(settings, places, _no_parts, drain_seconds=DRAIN_SECONDS),
-        Client.from_announcement(places) as client,
+        hosted(settings, places, _no_parts, drain_seconds=DRAIN_SECONDS, findable=False) as here,
+        Client(here.url, here.token) as client,
     ):
         yield client
 
@@ -101,6 +108,25 @@ async def lasting(work: Callable[[Client], Awaitable[None]], done: Callable[[], 
             await asyncio.sleep(LOSS_PAUSE * 2 ** (losses - 1))
 
 
+async def _found(places: Places) -> Announcement | None:
+    """The bridge that runs; whoever holds the data folder without being one is waited for.
+
+    Raises:
+        AlreadyRunning: that took too long.
+    """
+    deadline, told = time.monotonic() + UNFINDABLE_SECONDS, False
+    while True:
+        try:
+            return running(places)
+        except AlreadyRunning:
+            if time.monotonic() > deadline:
+                raise
+        if not told:
+            notices.print(f"Waiting for another command to leave {places.data}.", style="dim", markup=False)
+            told = True
+        await asyncio.sleep(LOOK_SECONDS)
+
+
 async def _ready(client: Client) -> None:
     while True:
         told = await client.ready()
@@ -113,10 +139,4 @@ async def _ready(client: Client) -> None:
 
 
 def _no_parts(_settings: Settings, _places: Places) -> Parts:
-    _refuse()
-
-
-def _refuse() -> NoReturn:
-    raise NotReady(
-        "No bridge is running; batches go on when one does.", hint="Start it: `gpen-bridge serve`."
-    )
+    raise BridgeUnreachable("No bridge is running; batches go on when one does.")

@@ -27,6 +27,8 @@ app.command("fetch")(fetch)
 Item = Annotated[int | None, typer.Option(min=0, help="Only this picture, numbered as in `jobs show`.")]
 T = TypeVar("T")
 
+OVER = ("finished", "cancelled")
+
 
 @app.command("list")
 def list_(
@@ -69,10 +71,12 @@ def show(job: JobId, as_json: AsJson = False) -> None:
 
 @app.command()
 def watch(job: JobId, as_json: AsJson = False) -> None:
-    """Follow a batch until it is finished; leaving changes nothing."""
+    """Follow a batch until it is finished; leaving changes nothing. Somebody has to work on it: a bridge."""
     with reported(as_json):
         try:
-            told = _ask(lambda client: _follow(client, job, as_json))
+            told = _ask(lambda client: client.job(job))
+            if told.state not in OVER:
+                told = asyncio.run(_follow_running(job, as_json))
         except KeyboardInterrupt:
             raise typer.Exit(1) from None
         if not as_json:
@@ -215,13 +219,21 @@ async def _job_and_items(client: Client, job: str) -> tuple[JobState, list[ItemS
     return told, [item async for item in client.items(job)]
 
 
+async def _follow_running(job: str, as_json: bool) -> JobState:
+    from bridge.client import Client
+    from bridge.config import Places
+
+    async with Client.from_announcement(Places.current()) as client:
+        return await _follow(client, job, as_json)
+
+
 async def _follow(client: Client, job: str, as_json: bool) -> JobState:
     from bridge.protocol.jobs import ItemState, JobState
 
     events = client.events()
     await anext(events)  # from here on nothing is missed
     told = await client.job(job)
-    while told.state not in ("finished", "cancelled"):
+    while told.state not in OVER:
         event = await anext(events, None)
         if event is None:
             break

@@ -9,6 +9,7 @@ import secrets
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ from bridge.server.pair import PAIRING
 
 LOCK_SECONDS = 0.5
 """Patience with a program that only looks whether a bridge runs."""
+UNFINDABLE_SECONDS = 10.0
+"""Patience with whoever holds the data folder unannounced: a short command, a bridge that starts or stops."""
 
 
 @dataclass(frozen=True)
@@ -136,13 +139,18 @@ def _locked(places: Places) -> Iterator[None]:
         OutputError: it or its lock cannot be used.
     """
     private_folder(places.data)
+    deadline = time.monotonic() + UNFINDABLE_SECONDS
     with ExitStack() as stack:
-        try:
-            stack.enter_context(held(places.lock_file, seconds=LOCK_SECONDS))
-        except Timeout:
-            found = announced(places)
-            where = f" at {found.url}" if found else ""
-            raise AlreadyRunning(f"A bridge already runs{where}.") from None
+        while True:
+            try:
+                stack.enter_context(held(places.lock_file, seconds=LOCK_SECONDS))
+                break
+            except Timeout:
+                found = announced(places)
+                if found is not None:
+                    raise AlreadyRunning(f"A bridge already runs at {found.url}.") from None
+                if time.monotonic() > deadline:
+                    raise AlreadyRunning(f"Another command holds {places.data}.") from None
         clear(places)
         yield
 
@@ -156,7 +164,7 @@ async def _run(
 ) -> None:
     stop = asyncio.Event()
     with _signals(stop):
-        async with _announced(settings, places, open_parts, sockets) as (app, announcement):
+        async with _listening(settings, places, open_parts, sockets) as (app, announcement):
             pairing = app[PAIRING]
             sign_in = console_link(announcement.url, pairing.new_code("owner").code)
             on_started(Started(announcement.url, pairing.new_code().code, sign_in, announcement))
@@ -165,12 +173,13 @@ async def _run(
 
 @asynccontextmanager
 async def hosted(
-    settings: Settings, places: Places, open_parts: OpenParts, *, drain_seconds: float
-) -> AsyncIterator[None]:
-    """A bridge in this process for as long as the block, on any free port, announced like every other.
+    settings: Settings, places: Places, open_parts: OpenParts, *, drain_seconds: float, findable: bool = True
+) -> AsyncIterator[Announcement]:
+    """A bridge in this process for as long as the block, on any free port.
 
     Args:
         drain_seconds: how long running pictures may take to finish at the end.
+        findable: announced like every other, and open to the studio if so set; else only the block knows it.
 
     Raises:
         AlreadyRunning: a bridge holds the data folder.
@@ -179,23 +188,27 @@ async def hosted(
     with _locked(places):
         sockets = listen(0)
         try:
-            async with _announced(settings, places, open_parts, sockets, drain_seconds):
-                yield
+            async with _listening(
+                settings, places, open_parts, sockets, drain_seconds, findable=findable
+            ) as (_, announcement):
+                yield announcement
         finally:
             for listening in sockets:
                 listening.close()
 
 
 @asynccontextmanager
-async def _announced(
+async def _listening(
     settings: Settings,
     places: Places,
     open_parts: OpenParts,
     sockets: list[socket.socket],
     drain_seconds: float = application.DRAIN_SECONDS,
+    *,
+    findable: bool = True,
 ) -> AsyncIterator[tuple[web.Application, Announcement]]:
     port = sockets[0].getsockname()[1]
-    if settings.host not in LOOPBACK and settings.lan_port == port:  # before anything is begun
+    if findable and settings.host not in LOOPBACK and settings.lan_port == port:  # before anything is begun
         raise ConfigInvalid(
             f"Setting `lan_port`: the bridge takes port {port} for this computer itself already.",
             hint="Set another `lan_port`, or another `port`.",
@@ -209,7 +222,7 @@ async def _announced(
     try:
         for listening in sockets:
             await web.SockSite(runner, listening).start()
-        if settings.host not in LOOPBACK:
+        if findable and settings.host not in LOOPBACK:
             await _open_lan(runner, app, settings, own_port=port)
         announcement = Announcement(
             url=f"http://127.0.0.1:{port}",
@@ -219,7 +232,8 @@ async def _announced(
             exchange_dir=str(places.exchange),
             pid=os.getpid(),
         )
-        announce(places, announcement)
+        if findable:
+            announce(places, announcement)
         try:
             yield app, announcement
         finally:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cli import batch
 from bridge.cli.batch import delivered, is_result, targets
 from bridge.cli.enhance import expanded
 from bridge.errors import OutputError
+from bridge.jobs import spool
 from bridge.protocol.jobs import ItemResult
 
 CONTENT = b"a result"
@@ -43,14 +43,13 @@ def test_a_name_that_is_not_ours_to_read_is_passed_over(
 ) -> None:
     for name in ("anna-GPEN.png", "anna-GPEN-2.png"):
         (tmp_path / name).write_bytes(CONTENT)
-    real = batch.read_back
 
-    def read_back(path: Path) -> object:
+    def refused(path: Path) -> spool.Written:
         if path.name == "anna-GPEN.png":
             raise PermissionError(errno.EACCES, "Permission denied")
-        return real(path)
+        return spool.read_back(path)
 
-    monkeypatch.setattr(batch, "read_back", read_back)
+    monkeypatch.setattr("bridge.cli.batch.read_back", refused)
     assert delivered(names(tmp_path), RESULT) == tmp_path / "anna-GPEN-2.png"
 
 

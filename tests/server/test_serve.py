@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from bridge.client import Client
 from bridge.config import Places, Settings
@@ -27,7 +28,7 @@ from bridge.locks import held
 from bridge.protocol.enhancement import EnhanceRequest
 from bridge.server import serve as serving
 from bridge.server.announcement import Announcement, announce, announced, withdraw
-from bridge.server.serve import hosted, listen, running, serve
+from bridge.server.serve import LOCK_SECONDS, UNFINDABLE_SECONDS, hosted, listen, running, serve
 from tests.server.conftest import Samples
 from tests.server.fakes import FakeParts
 
@@ -333,6 +334,35 @@ def test_a_lock_that_cannot_be_used_is_named(places: Places, use: Callable[[Plac
     with pytest.raises(OutputError, match=r"bridge\.lock cannot be locked") as failure:
         use(places)
     assert "sudo" in failure.value.hint
+
+
+def test_a_bridge_waits_for_a_command_that_ends_soon(places: Places) -> None:
+    command = FileLock(places.lock_file, thread_local=False)
+    command.acquire()
+    leaving = threading.Timer(2 * LOCK_SECONDS, command.release)
+    leaving.start()
+    assert asyncio.run(_url_of_a_hosted(places)).startswith("http://127.0.0.1:")
+    leaving.join()
+
+
+def test_a_bridge_does_not_wait_for_another_one(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Announcement(url="http://there", token="b", protocol=1, version="c", exchange_dir="d", pid=1)
+    announce(places, found)
+    with FileLock(places.lock_file):
+        began = time.monotonic()
+        with pytest.raises(AlreadyRunning, match="http://there"):
+            asyncio.run(_url_of_a_hosted(places))
+        assert time.monotonic() - began < UNFINDABLE_SECONDS / 2
+        withdraw(places, found)
+        monkeypatch.setattr("bridge.server.serve.UNFINDABLE_SECONDS", LOCK_SECONDS)
+        with pytest.raises(AlreadyRunning, match="Another command"):
+            asyncio.run(_url_of_a_hosted(places))
+
+
+async def _url_of_a_hosted(places: Places) -> str:
+    async with hosted(Settings(), places, FakeParts().open, drain_seconds=0.0) as here:
+        assert announced(places) == here
+        return here.url
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"url": "x"}'])
