@@ -11,7 +11,20 @@ from typing import Annotated
 import typer
 
 from bridge import __version__
-from bridge.cli import bench, doctor, enhance, faces, jobs, plugins, presets, serve, studio, watch, weights
+from bridge.cli import (
+    bench,
+    doctor,
+    enhance,
+    faces,
+    jobs,
+    plugins,
+    presets,
+    report,
+    serve,
+    studio,
+    watch,
+    weights,
+)
 
 app = typer.Typer(
     name="gpen-bridge",
@@ -52,4 +65,5 @@ app.command("bench")(bench.bench)
 
 def main() -> None:
     """Run the command line. Exit status: 0 all done, 1 something failed, 2 wrong use."""
+    report.take_any_text()
     app()

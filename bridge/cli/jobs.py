@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from bridge.cli.fetch import JobId, fetch
-from bridge.cli.report import AsJson, people, print_json, print_json_line, reported
+from bridge.cli.report import AsJson, people, print_bytes, print_json, print_json_line, reported
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -146,7 +145,7 @@ def export(
     with reported(as_json):
         content = _ask(lambda client: client.reviews_csv())
         if output is None:
-            sys.stdout.write(content.decode())
+            print_bytes(content)
             return
         write_file(output, content)
         if as_json:

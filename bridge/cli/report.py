@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,17 @@ notices = Console(stderr=True, highlight=False)
 """Standard error: progress and failures, never part of the result."""
 
 
+def take_any_text() -> None:
+    """Make standard output and error take every name: a file's need not fit a code page, nor be text at all.
+
+    What goes to a file or another program is UTF-8 everywhere; a terminal keeps its encoding.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # there is none where no console is
+            encoding = stream.encoding if stream.isatty() else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
 def print_json(content: Any) -> None:
     """One JSON document on standard output."""
     sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
@@ -30,6 +42,13 @@ def print_json_line(content: Any) -> None:
     """One JSON document on a line of its own, at once: for verbs that go on and on."""
     sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
     sys.stdout.flush()
+
+
+def print_bytes(content: bytes) -> None:
+    """Standard output as it is: no line end is translated."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
 
 
 def described(error: BridgeError) -> dict[str, str]:

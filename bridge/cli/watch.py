@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import re
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bridge.cli.enhance import Slider, job_request, output_options, selection
+from bridge.cli.enhance import Slider, batch_name, job_request, output_options, selection
 from bridge.cli.interrupts import run
 from bridge.cli.report import AsJson, described, notices, people, print_json_line, reported
 
@@ -38,6 +39,8 @@ AWAY_SECONDS = 60.0
 """How long `--once` waits for a drive that went away; without it, watching waits for ever."""
 TIME_STEP_NS = 2_000_000_000
 RESULTS = "GPEN"
+NO_TEXT = "?bytes"
+"""Ends the `ref` of a file whose name is not text, which a `ref` has to be."""
 
 
 def watch(
@@ -75,7 +78,7 @@ def watch(
     }
     content = {
         "preset": preset,
-        "name": f"watch {folder.resolve().name}"[:200],
+        "name": f"watch {batch_name([folder])}"[:200],
         "params": {name: value for name, value in params.items() if value is not None},
         "output": output_options(format_, depth, quality, "watch/{date}/{stem}-GPEN"),
     }
@@ -178,11 +181,19 @@ class Seen:
     @classmethod
     def parse(cls, ref: str) -> Seen | None:
         """Back from a `ref`; None for one that is not of this kind."""
-        match = re.fullmatch(r"(.+)\?(\d+)-(-?\d+)", ref, re.DOTALL)
-        return cls(match[1], int(match[2]), int(match[3])) if match else None
+        match = re.fullmatch(rf"(.+)\?(\d+)-(-?\d+)({re.escape(NO_TEXT)})?", ref, re.DOTALL)
+        if match is None:
+            return None
+        name = os.fsdecode(match[1].encode("latin-1")) if match[4] else match[1]
+        return cls(name, int(match[2]), int(match[3]))
 
     def __str__(self) -> str:
-        return f"{self.name}?{self.size}-{self.modified}"
+        facts = f"?{self.size}-{self.modified}"
+        try:
+            self.name.encode()
+        except UnicodeEncodeError:
+            return os.fsencode(self.name).decode("latin-1") + facts + NO_TEXT  # a character for each byte
+        return self.name + facts
 
 
 class Submitted:

@@ -499,6 +499,13 @@ def test_a_file_that_rests_is_told_once_by_its_name_size_and_time(tmp_path: Path
     assert hot.look(15.0) == ([], False)
 
 
+@pytest.mark.parametrize("name", ["a?b.png", "照片.jpg", "\udcf6 \udcff?1-2.png", "a?1-2?bytes"])
+def test_a_file_is_found_by_the_ref_that_it_was_sent_under(name: str) -> None:
+    seen = watch.Seen(name, 10, -1700000000123456789)
+    assert watch.Seen.parse(ref := str(seen)) == seen
+    assert ref.encode()
+
+
 def test_a_time_that_a_drive_tells_a_little_differently_is_the_same() -> None:
     sent = watch.Submitted(["a?b.png?10-1700000000123456789", "not one of ours"])
     assert "a?b.png?10-1700000000000000000" in sent
