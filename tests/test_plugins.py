@@ -154,6 +154,23 @@ def test_typed(type_: Type, home: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert (refused.status, refused.json["error"]["code"]) == (1, "invalid_request")
 
 
+@pytest.mark.parametrize("folder", ["pk [studio] x", "q[b]c"])
+def test_a_path_is_printed_as_it_is(type_: Type, home: Path, tmp_path: Path, folder: str) -> None:  # noqa: F811 - the fixtures
+    said = type_("plugins", "package", "photoshop", "-o", tmp_path / folder)
+    assert f"Wrote {tmp_path / folder}" in said.out
+    assert type_("plugins", "package", "photoshop", "-o", tmp_path / "q[" / "b]c").status == 0
+
+
+def test_a_next_step_is_printed_as_it_is(
+    type_: Type,  # noqa: F811 - the fixture
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GPEN_HOME", str(tmp_path / "[b]"))
+    monkeypatch.setattr(plugins, "adobe_installers", list)
+    assert f"Double-click {tmp_path / '[b]'}" in type_("plugins", "install", "photoshop").out
+
+
 # --- Lightroom Classic ------------------------------------------------------
 
 

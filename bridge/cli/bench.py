@@ -152,6 +152,7 @@ def _told(record: Record) -> dict[str, Any]:
 
 
 def _show(name: str, device: Device, record: Record) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     title = f"{name} on {device.title}, {device.threads} threads"
@@ -165,5 +166,5 @@ def _show(name: str, device: Device, record: Record) -> None:
         ratio = f"{torch_seconds / trial.seconds:.2f}" if trial.seconds and torch_seconds else ""
         difference = "" if trial.difference is None else f"{trial.difference:.1e}"
         note = "serves" if trial.engine == record.chosen else trial.problem or ""
-        table.add_row(trial.engine, time, ratio, difference, note)
+        table.add_row(trial.engine, time, ratio, difference, escape(note))
     people.print(table)

@@ -45,7 +45,7 @@ def package(
         if as_json:
             print_json({"plugin": name, "path": str(path)})
             return
-        people.print(f"Wrote {path}", soft_wrap=True)
+        people.print(f"Wrote {path}", markup=False, soft_wrap=True)
 
 
 @app.command("install")
@@ -74,4 +74,4 @@ def install(
                 }
             )
             return
-        people.print(came_to.next_step, soft_wrap=True)
+        people.print(came_to.next_step, markup=False, soft_wrap=True)

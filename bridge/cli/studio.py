@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from bridge.cli.report import AsJson, people, print_json, reported
@@ -223,6 +224,7 @@ def certificate(
         people.print(
             f"Install {made.authority} as a trusted authority on each workstation; docs/studio.md shows how.",
             soft_wrap=True,
+            markup=False,
         )
 
 
@@ -276,7 +278,7 @@ def _tell_up(started: Started, settings: Settings, ports: Ports, token: Path, as
         f"GPEN Enhance listens at [bold]{started.url}[/]" + (f" and for the studio at {lan}" if lan else "")
     )
     people.print(f"Console: [bold]{started.console}[/] (signs in once, within five minutes)")
-    people.print(f"On each GPU machine: copy {token} there, then", soft_wrap=True)
+    people.print(f"On each GPU machine: copy {token} there, then", markup=False, soft_wrap=True)
     people.print(f"  gpen-bridge studio join {settings.ray_address} --token-file FILE", markup=False)
     _tell_ports(ports, is_head=True)
 
@@ -294,6 +296,7 @@ def _tell_workers(told: WorkerList, as_json: bool) -> None:
     table = Table("host", "worker", "device", "state", "at work", "checkpoints")
     for one in told.workers:
         state = "draining" if one.draining else "healthy" if one.healthy else one.problem
-        table.add_row(one.host, one.worker, one.device, state, str(one.at_work), ", ".join(one.checkpoints))
+        facts = (one.host, one.worker, one.device, state, str(one.at_work), ", ".join(one.checkpoints))
+        table.add_row(*(escape(fact) for fact in facts))
     people.print(table)
     people.print(f"{told.waiting} pictures have faces that no worker has yet.")

@@ -153,4 +153,4 @@ def _tell_installed(entry: Entry, as_json: bool) -> None:
     if as_json:
         print_json({"name": entry.name, "title": entry.title, "side": entry.side})
     else:
-        people.print(f"{entry.title} is installed.")
+        people.print(f"{entry.title} is installed.", markup=False)

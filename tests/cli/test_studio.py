@@ -17,6 +17,7 @@ import typer
 
 from bridge.cli import app, studio
 from bridge.cli.studio import _slots
+from bridge.config import Settings
 from bridge.engine import ray_node
 from bridge.engine.ray_node import (
     Node,
@@ -28,6 +29,9 @@ from bridge.engine.ray_node import (
     worker_command,
 )
 from bridge.errors import ConfigInvalid
+from bridge.protocol.service import Worker, WorkerList
+from bridge.server.announcement import Announcement
+from bridge.server.serve import Started
 from tests.cli.conftest import Type
 from tests.engine.fakes import wait_until
 
@@ -84,6 +88,35 @@ def test_a_certificate_and_the_settings_that_use_it(type_: Type, tmp_path: Path)
     assert said.status == 0, said.err
     assert 'names = ["bridge.lan"]' in said.out
     assert type_("studio", "certificate", "a b", "--folder", tmp_path / "x").status == 1
+
+
+def test_paths_and_problems_are_printed_as_they_are(
+    type_: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("cryptography", reason="the extra studio brings it")
+    monkeypatch.setenv("COLUMNS", "200")
+    folder = tmp_path / "[b]"
+    said = type_("studio", "certificate", "bridge.lan", "--folder", folder / "tls")
+    assert f"Install {folder}" in said.out
+    there = Announcement(url="http://a", token="b", protocol=1, version="c", exchange_dir="d", pid=1)
+    started = Started("http://a", "1", "http://a/#code=1", there)
+    studio._tell_up(started, Settings(), Ports(), folder / "ray.token", as_json=False)
+    worker = Worker(
+        worker="w",
+        node="n",
+        host="h",
+        device="cpu",
+        healthy=False,
+        problem="no [/dev/nvidia0]",
+        draining=False,
+        checkpoints=(),
+        pid=1,
+        at_work=0,
+    )
+    studio._tell_workers(WorkerList(workers=(worker,)), as_json=False)
+    told = capsys.readouterr().out
+    assert f"copy {folder / 'ray.token'} there" in told
+    assert "no [/dev/nvidia0]" in told
 
 
 def test_the_head_is_closed_and_computes_nothing() -> None:
