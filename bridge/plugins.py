@@ -233,7 +233,8 @@ def _install_in_lightroom(plugin: Plugin, path: Path, folder: Path | None) -> In
             "Lightroom Classic does not run on this system.",
             hint=f"Name a folder with --dest, or unpack {path} and add the folder in the Plug-in Manager.",
         )
-    target, fresh = modules / LIGHTROOM_FOLDER, modules / f".{LIGHTROOM_FOLDER}.part"
+    target = modules / LIGHTROOM_FOLDER
+    fresh, old = modules / f".{LIGHTROOM_FOLDER}.part", modules / f".{LIGHTROOM_FOLDER}.old"
     try:
         modules.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(fresh, ignore_errors=True)
@@ -241,10 +242,7 @@ def _install_in_lightroom(plugin: Plugin, path: Path, folder: Path | None) -> In
             archive.extractall(fresh)
         command = json.dumps({"command": [sys.executable, "-m", "bridge", "serve"]}, ensure_ascii=False)
         (fresh / LIGHTROOM_FOLDER / COMMAND_FILE).write_text(command, encoding="utf-8")
-        # Lightroom never sees half a plug-in; an old one goes only when the new one is whole.
-        if target.exists():
-            shutil.rmtree(target)
-        (fresh / LIGHTROOM_FOLDER).rename(target)
+        _replace(fresh / LIGHTROOM_FOLDER, target, old)
         fresh.rmdir()
     except OSError as error:
         raise OutputError(
@@ -256,6 +254,34 @@ def _install_in_lightroom(plugin: Plugin, path: Path, folder: Path | None) -> In
         done=True,
         next_step="Restart Lightroom Classic: GPEN Enhance is in Library > Plug-in Extras.",
     )
+
+
+def _replace(fresh: Path, target: Path, aside: Path) -> None:
+    """Rename a folder to where another one may lie, so that there is never half of either.
+
+    Args:
+        aside: where the other one is kept meanwhile.
+
+    Raises:
+        OSError: it did not work, as on Windows where a program has a file of it open; the other one stays.
+    """
+    if target.exists():
+        _discard(aside)
+        target.rename(aside)
+    try:
+        fresh.rename(target)
+    except OSError:
+        if aside.exists():
+            aside.rename(target)
+        raise
+    _discard(aside)  # what is left of it is hidden, and goes the next time
+
+
+def _discard(folder: Path) -> None:
+    if folder.is_symlink():  # somebody's own sources
+        folder.unlink()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def lightroom_modules() -> Path | None:

@@ -209,6 +209,40 @@ def test_it_is_put_where_lightroom_looks_and_told_how_to_start_the_bridge(tmp_pa
     assert [entry.name for entry in (tmp_path / "Modules").iterdir()] == ["gpen-enhance.lrplugin"]
 
 
+def test_a_link_in_its_place_is_replaced_and_what_it_leads_to_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "Mine.lua").write_text("mine")
+    (tmp_path / "gpen-enhance.lrplugin").symlink_to(tmp_path / "sources")
+    for _ in range(2):
+        assert (plugins.install("lightroom", tmp_path, folder=tmp_path).path / "Info.lua").is_file()
+    assert [entry.name for entry in (tmp_path / "sources").iterdir()] == ["Mine.lua"]
+    assert not list(tmp_path.glob(".gpen*"))
+
+
+@pytest.mark.parametrize("refused", ["gpen-enhance.lrplugin", ".gpen-enhance.lrplugin.part"])
+def test_where_it_cannot_be_replaced_the_old_one_stays_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    modules = tmp_path / "Modules"
+    plugins.install("lightroom", tmp_path, folder=modules)
+    before = plugins.files_of(modules / "gpen-enhance.lrplugin")
+    real = Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        if refused == path.relative_to(modules).parts[0]:
+            raise PermissionError(13, "The process cannot access the file", str(path))  # Windows, in use
+        return real(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename)
+        with pytest.raises(OutputError, match="cannot be written") as caught:
+            plugins.install("lightroom", tmp_path, folder=modules)
+    assert "Close Lightroom" in caught.value.hint
+    assert plugins.files_of(modules / "gpen-enhance.lrplugin") == before
+    plugins.install("lightroom", tmp_path, folder=modules)
+    assert [entry.name for entry in modules.iterdir()] == ["gpen-enhance.lrplugin"]
+
+
 @pytest.mark.parametrize(
     ("system", "tail"),
     [

@@ -7,6 +7,7 @@ fetched; nothing is overwritten, and the bridge keeps what it has.
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
     from bridge.client import Client
     from bridge.protocol.jobs import ItemState
 
-JobId = Annotated[str, typer.Argument(help="As `jobs list` shows it.")]
+
+def _id(text: str) -> str:
+    if not re.fullmatch(r"[0-9A-Za-z_-]+", text):  # it becomes part of an address
+        raise typer.BadParameter("A batch's id is of letters and digits, as `jobs list` shows it.")
+    return text
+
+
+JobId = Annotated[str, typer.Argument(help="As `jobs list` shows it.", callback=_id)]
 
 
 def fetch(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -139,13 +141,16 @@ def export(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write every finished picture with its verdict as CSV."""
+    """Write every finished picture with its verdict as CSV; with --json to standard output, as JSON."""
     from bridge.atomic import write_file
 
     with reported(as_json):
         content = _ask(lambda client: client.reviews_csv())
         if output is None:
-            print_bytes(content)
+            if as_json:
+                print_json({"items": list(csv.DictReader(io.StringIO(content.decode(), newline="")))})
+            else:
+                print_bytes(content)
             return
         write_file(output, content)
         if as_json:

@@ -69,11 +69,24 @@ def test_verbs_work_without_a_running_bridge(
     assert type_("jobs", "export", "-o", tmp_path / "all.csv").status == 0
     lines = (tmp_path / "all.csv").read_text().splitlines()
     assert (len(lines), lines[0].split(",")[0]) == (3, "job")
+    exported = type_("jobs", "export", "--json").json["items"]
+    assert [(one["source"], one["job"], one["verdict"]) for one in exported] == [
+        ("anna.png", finished, "none"),
+        ("sky.JPEG", finished, "none"),
+    ]
     assert "files" in type_("jobs", "tidy").out
     assert type_("jobs", "audit", "--json").json["lines"] >= 3
     said = type_("jobs", "show", "nobody", "--json")
     assert (said.status, said.json["error"]["code"]) == (1, "job_unknown")
     assert type_("jobs", "retry", finished, "--mode", "gentle").status == 2
+
+
+@pytest.mark.parametrize("job", ["", ".", "..", "a/b", "a?b"])
+@pytest.mark.parametrize("verb", ["show", "watch", "cancel", "retry"])
+def test_what_is_no_id_is_wrong_use(type_: Type, home: Path, verb: str, job: str) -> None:
+    said = type_("jobs", verb, job)
+    assert (said.status, home.exists()) == (2, False)
+    assert type_("jobs", "fetch", job, "-o", home).status == 2
 
 
 def test_a_batch_is_called_after_what_was_named(tmp_path: Path) -> None:
