@@ -12,12 +12,12 @@ import itertools
 import re
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from bridge.atomic import private_folder
 from bridge.client import Client
@@ -35,6 +35,7 @@ from bridge.errors import (
 )
 from bridge.jobs.names import fitted, suffix_for
 from bridge.jobs.spool import named, read_back
+from bridge.locks import held
 from bridge.protocol.jobs import (
     ItemRequest,
     ItemResult,
@@ -250,17 +251,17 @@ def alone(places: Places, key: str) -> Iterator[None]:
     """
     folder = places.data / "running"
     private_folder(folder)
-    lock = FileLock(folder / f"{key[-16:]}.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise CommandRunning("Another terminal gave this command for the same pictures.") from None
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # Windows refuses while it is held, and then it stays
-            Path(lock.lock_file).unlink()
-        lock.release()
+    lock = folder / f"{key[-16:]}.lock"
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(lock, seconds=0))
+        except Timeout:
+            raise CommandRunning("Another terminal gave this command for the same pictures.") from None
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows refuses while it is held, and then it stays
+                lock.unlink()
 
 
 def is_picture(path: Path) -> bool:
