@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 FloatImage = NDArray[np.float32]
 """H x W x 3 float32 in [0, 1], RGB, sRGB-encoded."""
 
-CLEAN_SHARE = 0.1
+CLEAN_SHARE = 0.05
 """Samples that are not degraded at all: what teaches restraint."""
-LIGHTNESS = 0.6
+LIGHTNESS = 0.4
 """Exponent of a uniform severity: below 1, heavily worn photos are more frequent, which teach the most."""
 SPREAD = 0.08
 """How far the kinds of loss stray from their common severity. Wider is harsher on a small network: it must
