@@ -11,7 +11,8 @@ export class Problem extends Error {
 
 async function send(path, { method = "GET", json, body, headers = {}, signal } = {}) {
   const sent = { ...headers };
-  if (session.value) sent.Authorization = `Bearer ${session.value.token}`;
+  const own = session.value;
+  if (own) sent.Authorization = `Bearer ${own.token}`;
   if (json !== undefined) sent["Content-Type"] = "application/json";
   let response;
   try {
@@ -23,7 +24,7 @@ async function send(path, { method = "GET", json, body, headers = {}, signal } =
   }
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({ code: "internal", status: response.status }));
-  if (response.status === 401) refused();
+  if (response.status === 401 && own) refused(own);
   throw new Problem(problem);
 }
 

@@ -17,21 +17,46 @@ export const session = store(kept());
 /** Whether the bridge ended the session: then the page that is open stays, behind the door. */
 export const ended = store(false);
 
-export const signOut = () => leave(false);
-export const refused = () => session.value && leave(true);
+/** What is kept after a sign-out: other tabs tell it by this from an end that the bridge made. */
+const SIGNED_OUT = "null";
+
+export function signOut() {
+  if (isKept(session.value)) localStorage.setItem(KEY, SIGNED_OUT);
+  leave(false);
+}
+
+/** The bridge refused a token: the end of the session, unless a new one has taken its place since. */
+export function refused({ token } = session.value ?? {}) {
+  if (!session.value || session.value.token !== token) return;
+  if (isKept(session.value)) localStorage.removeItem(KEY);
+  leave(true);
+}
+
+/** Whether the browser keeps this session; another tab may have signed in anew, and what it keeps is its own. */
+const isKept = (one) => kept()?.token === one?.token;
 
 function leave(byBridge) {
-  localStorage.removeItem(KEY);
   ended.set(byBridge);
   session.set(null);
 }
+
+function enter(made) {
+  session.set(made);
+  ended.set(false);
+}
+
+// Another tab of this browser signed in or out.
+addEventListener("storage", ({ key, newValue }) => {
+  if ((key !== KEY && key !== null) || isKept(session.value)) return;
+  if (kept()) enter(kept());
+  else leave(newValue !== SIGNED_OUT);
+});
 
 /** Exchanges a one-time code for a token of this browser's own. Throws Problem. */
 export async function signIn(code, pair) {
   const made = await pair({ code, client: "console", name: browserName() });
   localStorage.setItem(KEY, JSON.stringify(made));
-  session.set(made);
-  ended.set(false);
+  enter(made);
 }
 
 /** The code of a sign-in link; it is taken out of the address at once. */
