@@ -185,7 +185,7 @@ ROUTES = (
         "DELETE",
         "/v1/clients/{client_id}",
         revoke_client,
-        access=Access.owner,
+        access=Access.itself,
         errors=(ClientUnknown, OutputError),
     ),
 )

@@ -148,7 +148,8 @@ def _check_caller(request: web.Request, access: Access, sender: str) -> None:
         raise Unauthorized('Send "Authorization: Bearer TOKEN" with the token of bridge.json or of pairing.')
     if sender and (seconds := limits.clients.take(caller.client_id)):
         raise Busy("This client has sent too many requests in the last minute.", retry_after=seconds)
-    if access is Access.owner and "admin" not in caller.rights:
+    itself = access is Access.itself and request.match_info["client_id"] == caller.client_id
+    if access in (Access.owner, Access.itself) and not itself and "admin" not in caller.rights:
         raise OwnerOnly(f"{request.method} {request.path} takes the token of bridge.json.")
     request[CALLER] = caller
 

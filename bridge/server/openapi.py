@@ -157,7 +157,7 @@ def _common(route: Route) -> list[type[BridgeError]]:
     common: list[type[BridgeError]] = [HostRefused, OriginRefused, BridgeError]
     if route.access not in (Access.open, Access.handshake):
         common.append(Unauthorized)
-    if route.access is Access.owner:
+    if route.access in (Access.owner, Access.itself):
         common.append(OwnerOnly)
     if route.method in CHANGING:
         common += [UnsupportedMediaType, BodyTooLarge, BodyStalled]

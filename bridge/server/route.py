@@ -35,6 +35,8 @@ class Access(StrEnum):
     open = "open"
     client = "client"
     owner = "owner"
+    itself = "itself"
+    """The owner's, or that of the client which the address names: then whatever its rights."""
     handshake = "handshake"
     """A token in the first message over the socket; the handler asks for it."""
 

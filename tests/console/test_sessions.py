@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +90,36 @@ def test_a_revoked_tab_keeps_its_page_when_another_one_signs_in(
     type_code(second, served)
     first.locator(".bench").wait_for()
     assert first.locator(".file").inner_text() == "anna.tif"
+
+
+def test_signing_out_revokes_the_browser(browser: Any, served: Served) -> None:
+    before = clients(served)
+    page = browser.new_page()
+    enter(page, served)
+    assert len(clients(served) - before) == 1
+    page.goto(f"{served.url}/#code={new_code(served)}")  # a link again: in the place of the first sign-in
+    page.wait_for_function("!location.hash")
+    page.locator("nav").wait_for()
+    wait_until(page, lambda: len(clients(served) - before) == 1)
+    page.get_by_role("button", name="Sign out").click()
+    page.locator(".door").wait_for()
+    wait_until(page, lambda: clients(served) == before)
+    page.close()
+
+
+def test_a_sign_out_that_the_bridge_did_not_hear_is_said(browser: Any, served: Served) -> None:
+    page = browser.new_page()
+    enter(page, served)
+    page.route("**/v1/clients/*", lambda route: route.abort())
+    page.get_by_role("button", name="Sign out").click()
+    page.locator(".said.bad", has_text="could not be told").wait_for()
+    assert page.locator(".door").is_visible()
+    page.close()
+
+
+def wait_until(page: Any, holds: Callable[[], bool]) -> None:
+    for _ in range(300):
+        if holds():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import Busy, ClientUnknown, ConfigInvalid, PairingFailed
-from bridge.server.clients import Clients
+from bridge.server.clients import CLIENTS, Clients
 from bridge.server.pair import ALPHABET, PAIRING, TRIES, TRIES_A_MINUTE, Pairing
 from tests.server.conftest import Bridge
 
@@ -25,6 +25,16 @@ async def test_pairing_gives_a_token_that_opens_and_can_be_revoked(bridge: Bridg
     assert (await bridge("DELETE", f"/v1/clients/{client_id}")).status == 204
     assert (await bridge("GET", "/v1/ready", token=token)).code == "unauthorized"
     assert (await bridge("DELETE", f"/v1/clients/{client_id}")).code == "client_unknown"
+
+
+async def test_a_client_may_revoke_itself_and_nobody_else(bridge: Bridge) -> None:
+    clients = bridge.app[CLIENTS]
+    own, other = (clients.add("console", name, rights=("review",)) for name in ("own", "other"))
+    assert (await bridge("DELETE", f"/v1/clients/{other.client_id}", token=own.token)).code == "owner_only"
+    assert (await bridge("DELETE", "/v1/clients/nobody", token=own.token)).code == "owner_only"
+    assert (await bridge("DELETE", f"/v1/clients/{own.client_id}", token=own.token)).status == 204
+    assert (await bridge("GET", "/v1/ready", token=own.token)).code == "unauthorized"
+    assert (await bridge("GET", "/v1/ready", token=other.token)).status == 200
 
 
 async def test_a_code_works_once(bridge: Bridge) -> None:

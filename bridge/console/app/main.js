@@ -5,7 +5,7 @@ import { ended, session, signIn, signOut, takeCode } from "./session.js";
 import { store, useStore } from "./store.js";
 import { html, render, useEffect } from "./view.js";
 import { language, setLanguage, t } from "./words.js";
-import { Button, Said } from "../parts/controls.js";
+import { Button, Said, say } from "../parts/controls.js";
 import { Icon } from "../parts/icons.js";
 import { Guide, guideSeen } from "../pages/guide.js";
 import { Presets } from "../pages/presets.js";
@@ -53,7 +53,7 @@ function Bar({ page }) {
         <button type="button" class="button quiet" lang=${language.value === "zh" ? "en" : "zh-CN"}
           onClick=${() => setLanguage(language.value === "zh" ? "en" : "zh")}>${language.value === "zh" ? "English" : "中文"}</button>
         <${Button} icon="light" kind="quiet" label=${t("theme")} onClick=${switchTheme} />
-        ${page && html`<${Button} icon="leave" kind="quiet" label=${t("sign-out")} onClick=${signOut} />`}
+        ${page && html`<${Button} icon="leave" kind="quiet" label=${t("sign-out")} onClick=${() => signOut(bridge.revoke).catch(() => say(t("sign-out.kept"), true))} />`}
       </div>
     </header>
   `;
@@ -74,7 +74,7 @@ function App() {
     ${(signedIn || kept) && html`
       <main class="page ${page}" key=${`${page} ${spoken}`} hidden=${atDoor}><${Page} owner=${signedIn?.standing === "owner"} /></main>`}
     ${atDoor && html`
-      <main class="page narrow" key="door"><${SignIn} code=${code} ended=${kept} onSignIn=${(given) => signIn(given, bridge.pair)} onDone=${() => address.set({ ...address.value, code: null })} /></main>`}
+      <main class="page narrow" key="door"><${SignIn} code=${code} ended=${kept} onSignIn=${(given) => signIn(given, bridge)} onDone=${() => address.set({ ...address.value, code: null })} /></main>`}
     <${Said} />
   `;
 }

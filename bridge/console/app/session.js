@@ -20,9 +20,16 @@ export const ended = store(false);
 /** What is kept after a sign-out: other tabs tell it by this from an end that the bridge made. */
 const SIGNED_OUT = "null";
 
-export function signOut() {
+/** Leaves at once, and has the token revoked. Throws Problem: the bridge could not be told, and the token stays valid. */
+export async function signOut(revoke) {
+  const told = revoke(session.value.client_id); // asked while the token is still at hand
   if (isKept(session.value)) localStorage.setItem(KEY, SIGNED_OUT);
   leave(false);
+  try {
+    await told;
+  } catch (problem) {
+    if (problem.code !== "unauthorized") throw problem;
+  }
 }
 
 /** The bridge refused a token: the end of the session, unless a new one has taken its place since. */
@@ -52,10 +59,11 @@ addEventListener("storage", ({ key, newValue }) => {
   else leave(newValue !== SIGNED_OUT);
 });
 
-/** Exchanges a one-time code for a token of this browser's own. Throws Problem. */
-export async function signIn(code, pair) {
+/** Exchanges a one-time code for a token of this browser's own, instead of the one that it had. Throws Problem. */
+export async function signIn(code, { pair, revoke }) {
   const made = await pair({ code, client: "console", name: browserName() });
   localStorage.setItem(KEY, JSON.stringify(made));
+  if (session.value) revoke(session.value.client_id).catch(() => {}); // it stays in the list, to be revoked there
   enter(made);
 }
 

@@ -12,6 +12,7 @@ export default {
   "live.lost": "Reconnecting",
   "theme": "Light or dark",
   "sign-out": "Sign out",
+  "sign-out.kept": "You are signed out here, but the bridge could not be told. Let the owner revoke this browser under System.",
   "close": "Close",
   "again": "Try again",
   "loading": "Loading…",

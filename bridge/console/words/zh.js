@@ -12,6 +12,7 @@ export default {
   "live.lost": "正在重连",
   "theme": "浅色或深色",
   "sign-out": "退出登录",
+  "sign-out.kept": "您已在此退出登录，但未能通知桥接服务。请所有者在“系统”中撤销此浏览器。",
   "close": "关闭",
   "again": "重试",
   "loading": "加载中…",
