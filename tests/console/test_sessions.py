@@ -123,3 +123,22 @@ def wait_until(page: Any, holds: Callable[[], bool]) -> None:
             return
         page.wait_for_timeout(50)
     raise AssertionError
+
+
+def test_nothing_is_asked_behind_the_door(browser: Any, served: Served) -> None:
+    """A studio's door counts wrong tokens: they would use up the tries of the one who types a new code."""
+    before = clients(served)
+    page = browser.new_page()
+    enter(page, served)
+    page.goto(f"{served.url}/#/system")
+    page.get_by_text("The bridge is ready").wait_for()
+    page.get_by_role("button", name="Show a pairing code").click()
+    (own,) = clients(served) - before
+    served.ask("DELETE", f"/v1/clients/{own}")
+    page.locator(".door").wait_for()
+    page.wait_for_timeout(300)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(5000)
+    assert not asked
+    page.close()

@@ -1,7 +1,8 @@
 // System: how the bridge is, its checkpoints and clients, disk and log.
 import { bridge, save } from "../app/bridge.js";
 import { useLoaded } from "../app/loaded.js";
-import { html, useEffect, useState } from "../app/view.js";
+import { html, useState } from "../app/view.js";
+import { useWatch } from "../app/watch.js";
 import { bytes, duration, explain, number, t, when } from "../app/words.js";
 import { attempt, Button, Loading, Notice } from "../parts/controls.js";
 import { Icon } from "../parts/icons.js";
@@ -15,27 +16,18 @@ const LOG_LINES = 1000;
 /** Readiness, numbers and disk, looked at every few seconds while the page is open; a short history too. */
 function usePulse() {
   const [pulse, setPulse] = useState({ history: [] });
-  useEffect(() => {
-    const stop = new AbortController();
-    const look = async () => {
-      try {
-        const [ready, stats, metrics] = await Promise.all([bridge.ready(stop.signal), bridge.stats(stop.signal), bridge.metrics(stop.signal)]);
-        const gauge = (name) => Number(new RegExp(`^${name} (\\S+)`, "m").exec(metrics)?.[1] ?? 0);
-        setPulse(({ history }) => ({
-          ready, stats, free: gauge("gpen_disk_free_bytes"), output: gauge("gpen_output_bytes"), memory: gauge("process_resident_memory_bytes"),
-          history: [...history.slice(1 - KEPT), { at: stats.uptime_seconds, done: stats.images.done ?? 0 }],
-        }));
-      } catch (problem) {
-        if (!stop.signal.aborted) setPulse((old) => ({ ...old, problem }));
-      }
-    };
-    look();
-    const timer = setInterval(look, EVERY);
-    return () => {
-      clearInterval(timer);
-      stop.abort();
-    };
-  }, []);
+  useWatch(async (signal) => {
+    try {
+      const [ready, stats, metrics] = await Promise.all([bridge.ready(signal), bridge.stats(signal), bridge.metrics(signal)]);
+      const gauge = (name) => Number(new RegExp(`^${name} (\\S+)`, "m").exec(metrics)?.[1] ?? 0);
+      setPulse(({ history }) => ({
+        ready, stats, free: gauge("gpen_disk_free_bytes"), output: gauge("gpen_output_bytes"), memory: gauge("process_resident_memory_bytes"),
+        history: [...history.slice(1 - KEPT), { at: stats.uptime_seconds, done: stats.images.done ?? 0 }],
+      }));
+    } catch (problem) {
+      if (!signal.aborted) setPulse((old) => ({ ...old, problem }));
+    }
+  }, EVERY);
   return pulse;
 }
 
