@@ -88,6 +88,15 @@ export const bridge = {
   upload: async (photo) => (await send("/v1/uploads", { method: "POST", body: photo, headers: named(photo) })).json(),
   createJob: (asked) => post("/v1/jobs", asked),
   jobs: (signal) => read("/v1/jobs?limit=100", signal),
+  /** All batches page by page, newest first: {jobs, unreadable, next}. Who has enough stops asking. */
+  async *jobPages(signal) {
+    let after;
+    do {
+      const page = await read(`/v1/jobs?${new URLSearchParams({ limit: 100, ...(after && { after }) })}`, signal);
+      yield page;
+      after = page.next;
+    } while (after);
+  },
   job: (job, signal) => read(`/v1/jobs/${job}`, signal),
   actOnJob: (job, verb) => post(`/v1/jobs/${job}/${verb}`),
   items: (job, query, signal) => read(`/v1/jobs/${job}/items?${new URLSearchParams(query)}`, signal),

@@ -1,49 +1,57 @@
 // Review: finished photos beside what they were, judged by one key each.
 import { bridge, save } from "../app/bridge.js";
+import { onEvent } from "../app/events.js";
 import { useLoaded } from "../app/loaded.js";
-import { html, useEffect, useState } from "../app/view.js";
+import { session } from "../app/session.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../app/view.js";
 import { number, percent, presetName, t } from "../app/words.js";
 import { attempt, Button, Dialog, Empty, Loading, Notice } from "../parts/controls.js";
 import { usePreview } from "../parts/photo.js";
 import { Parameters } from "../parts/parameters.js";
+import { isOpen, useWaiting } from "./waiting.js";
 
 const SIDE = 1280;
-const AT_ONCE = 200;
-
-/** What waits for a verdict, over all batches, oldest batch last. */
-async function unreviewed(signal) {
-  const { jobs } = await bridge.jobs(signal);
-  const waiting = [];
-  for (const { job, name, client, counts } of jobs) {
-    if (!counts.unreviewed || waiting.length >= AT_ONCE) continue;
-    const { items } = await bridge.items(job, { state: "done", review: "none", limit: AT_ONCE }, signal);
-    waiting.push(...items.map((item) => ({ job, batch: name || client, item })));
-  }
-  return waiting;
-}
+const GONE = ["result_gone", "source_missing"];
 
 export function Review() {
-  const waiting = useLoaded(unreviewed, []);
-  const summary = useLoaded(bridge.reviews, []);
-  const [at, setAt] = useState(0);
-  const [judged, setJudged] = useState({});
-  const [redoing, setRedoing] = useState(false);
-  const all = waiting.value ?? [];
-  const shown = all[Math.min(at, all.length - 1)];
-  const key = (one) => `${one.job}/${one.item.item}`;
-  const step = (by) => setAt(Math.min(Math.max(at + by, 0), Math.max(all.length - 1, 0)));
-  const judge = async (verdict, more = {}) => {
-    const done = await attempt(() => bridge.review(shown.job, shown.item.item, { verdict, ...more }));
-    if (!done) return;
-    setJudged((old) => ({ ...old, [key(shown)]: verdict }));
-    summary.again();
-    const next = all.findIndex((one, index) => index > at && !judged[key(one)]);
-    if (next >= 0) setAt(next);
+  const waiting = useWaiting();
+  const [at, setAt] = useState(null); // the key of the photo that is looked at
+  const [judged, setJudged] = useState(null); // the key of the photo that the page goes on from
+  const [redoing, setRedoing] = useState(null);
+  const answering = useRef(false);
+  const photos = waiting.photos ?? [];
+  const index = Math.max(photos.findIndex(({ key }) => key === at), 0);
+  const shown = photos[index];
+  const step = (by) => setAt(photos[Math.min(Math.max(index + by, 0), photos.length - 1)].key);
+  const judge = async (photo, verdict, more = {}) => {
+    if (answering.current) return; // one press, one photo
+    answering.current = true;
+    const answer = await attempt(() => bridge.review(photo.job, photo.item.item, { verdict, ...more }));
+    if (!answer) {
+      answering.current = false;
+      return;
+    }
+    waiting.learn(photo.job, answer.item);
+    setJudged(photo.key);
   };
-  useEffect(() => {
+  const redo = () => answering.current || setRedoing(shown);
+  useEffect(() => waiting.photos && waiting.near(index));
+  // Before any other key comes: on to the next open photo, unless the user went elsewhere meanwhile.
+  useLayoutEffect(() => {
+    if (!judged) return;
+    const next = photos.slice(index + 1).find(isOpen);
+    const stays = shown?.key === judged;
+    if (stays && !next && !waiting.complete && !waiting.problem) return; // it comes with the next page
+    answering.current = false;
+    setJudged(null);
+    if (stays && next) setAt(next.key);
+  });
+  useLayoutEffect(() => {
     const onKey = (event) => {
-      if (!shown || redoing || event.ctrlKey || event.metaKey || event.altKey || /INPUT|SELECT|TEXTAREA/.test(event.target.tagName)) return;
-      const action = { a: () => judge("accepted"), x: () => judge("rejected"), r: () => setRedoing(true), ArrowLeft: () => step(-1), ArrowRight: () => step(1) }[event.key];
+      if (!shown || redoing || !session.value || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey || /INPUT|SELECT|TEXTAREA/.test(event.target.tagName)) return;
+      const arrows = { ArrowLeft: () => step(-1), ArrowRight: () => step(1) };
+      const letters = { a: () => judge(shown, "accepted"), x: () => judge(shown, "rejected"), r: redo };
+      const action = arrows[event.key] ?? (event.repeat ? undefined : letters[event.key.toLowerCase()]); // Caps Lock gives capitals
       if (!action) return;
       event.preventDefault();
       action();
@@ -51,48 +59,57 @@ export function Review() {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   });
-  if (waiting.problem) return html`<${Notice} problem=${waiting.problem} onAgain=${waiting.again} />`;
-  if (!waiting.value) return html`<${Loading} />`;
+  const { problem, again } = waiting;
   return html`
     <h1 class="unseen">${t("page.review")}</h1>
+    ${problem && html`<${Notice} problem=${problem} onAgain=${again} />`}
     ${shown ? html`
       <section class="pair-view">
-        <header class="row spread"><div><h2>${shown.item.source}</h2><small>${shown.batch} · ${presetName(shown.item.preset)} · ${at + 1} / ${all.length}</small></div>
-          ${judged[key(shown)] && html`<em class=${`state ${judged[key(shown)]}`}>${t(`verdict.${judged[key(shown)]}`)}</em>`}</header>
+        <header class="row spread"><div><h2><bdi>${shown.item.source}</bdi></h2>
+          <small><bdi>${batchName(waiting.jobs.get(shown.job))}</bdi> · <bdi>${presetName(shown.item.preset)}</bdi> · ${number(index + 1)} / ${number(waiting.total)}</small></div>
+          ${!isOpen(shown) && html`<em class=${`state ${shown.item.review.verdict}`}>${t(`verdict.${shown.item.review.verdict}`)}</em>`}</header>
         <div class="pair">
-          <${Side} one=${shown} of="source" label=${t("compare.before")} /><${Side} one=${shown} of="result" label=${t("compare.after")} />
+          ${["source", "result"].map((of) => html`<${Side} key=${`${shown.key} ${of}`} photo=${shown} of=${of} label=${t(of === "source" ? "compare.before" : "compare.after")} />`)}
         </div>
         <div class="verdicts row">
           <${Button} icon="left" kind="quiet" label=${t("previous")} onClick=${() => step(-1)} />
-          <${Button} icon="close" onClick=${() => judge("rejected")}>${t("reject")} <kbd>X</kbd><//>
-          <${Button} icon="redo" onClick=${() => setRedoing(true)}>${t("redo")} <kbd>R</kbd><//>
-          <${Button} icon="check" kind="main" onClick=${() => judge("accepted")}>${t("accept")} <kbd>A</kbd><//>
+          <${Button} icon="close" onClick=${() => judge(shown, "rejected")}>${t("reject")} <kbd>X</kbd><//>
+          <${Button} icon="redo" onClick=${redo}>${t("redo")} <kbd>R</kbd><//>
+          <${Button} icon="check" kind="main" onClick=${() => judge(shown, "accepted")}>${t("accept")} <kbd>A</kbd><//>
           <${Button} icon="right" kind="quiet" label=${t("next")} onClick=${() => step(1)} />
         </div>
-      </section>` : html`<${Empty} icon="review" title=${t("review.empty")}>${t("review.empty.text")}<//>`}
-    <${Acceptance} summary=${summary.value} />
-    ${redoing && shown && html`<${Redo} item=${shown.item} onClose=${() => setRedoing(false)} onRedo=${(params) => { setRedoing(false); judge("redo", { params }); }} />`}
+      </section>`
+    : waiting.complete ? html`<${Empty} icon="review" title=${t("review.empty")}>${t("review.empty.text")}<//>` : !problem && html`<${Loading} />`}
+    <${Acceptance} />
+    ${redoing && html`<${Redo} item=${redoing.item} onClose=${() => setRedoing(null)} onRedo=${(params) => { setRedoing(null); judge(redoing, "redo", { params }); }} />`}
   `;
 }
 
-function Side({ one, of, label }) {
-  const url = usePreview(one.job, one.item.item, SIDE, of);
+const batchName = (job) => job?.name || job?.client;
+
+function Side({ photo, of, label }) {
+  const { url, problem, again } = usePreview(photo.job, photo.item.item, SIDE, of);
   return html`<figure>
-    ${url ? html`<img src=${url} alt=${`${label}: ${one.item.source}`} />` : url === null ? html`<p>${t("review.gone")}</p>` : html`<span class="spinner"></span>`}
+    ${url ? html`<img src=${url} alt=${`${label}: ${photo.item.source}`} />`
+    : !problem ? html`<span class="spinner"></span>`
+    : GONE.includes(problem.code) ? html`<p>${t("review.gone")}</p>` : html`<${Notice} problem=${problem} onAgain=${again} />`}
     <figcaption>${label}</figcaption></figure>`;
 }
 
 /** Acceptance by preset, as bars of one length: accepted, sent again, rejected. */
-function Acceptance({ summary }) {
-  const judged = summary?.presets.filter((one) => one.rate !== undefined) ?? [];
+function Acceptance() {
+  const { value, problem, again } = useLoaded(bridge.reviews, []);
+  useEffect(() => onEvent(({ type, state }) => type === "item" && state.review.verdict !== "none" && again()), []);
+  const judged = value?.presets.filter((one) => one.rate !== undefined) ?? [];
   const shares = (one) => ["accepted", "redo", "rejected"].map((verdict) => [verdict, one[verdict] / (one.accepted + one.redo + one.rejected)]);
   return html`
     <section class="card">
       <header class="row spread"><h2>${t("review.acceptance")}</h2>
         <${Button} icon="download" onClick=${() => attempt(async () => save(await bridge.reviewsCsv(), "gpen-reviews.csv"))}>CSV<//></header>
-      ${judged.length ? html`
+      ${problem && html`<${Notice} problem=${problem} onAgain=${again} />`}
+      ${!value ? !problem && html`<${Loading} />` : judged.length ? html`
         <table class="bars"><thead class="unseen"><tr><th scope="col">${t("preset")}</th><th scope="col">${t("review.acceptance")}</th><th scope="col">${t("review.photos")}</th></tr></thead><tbody>
-          ${judged.map((one) => html`<tr key=${one.preset}><th scope="row">${presetName(one.preset)}</th>
+          ${judged.map((one) => html`<tr key=${one.preset}><th scope="row"><bdi>${presetName(one.preset)}</bdi></th>
             <td><span class="bar-line">${shares(one).map(([verdict, share]) => share > 0 && html`<i key=${verdict} class=${verdict} title=${t(`verdict.${verdict}`)} style=${{ width: `${share * 100}%` }}></i>`)}</span></td>
             <td>${percent(one.rate)} <small>${t("review.of", { n: number(one.accepted + one.redo + one.rejected) })}</small></td></tr>`)}
         </tbody></table>

@@ -1,6 +1,7 @@
 // A preview that needs a token: fetched, kept for a while, shown when it is there.
 import { bridge } from "../app/bridge.js";
-import { html, useEffect, useState } from "../app/view.js";
+import { useLoaded } from "../app/loaded.js";
+import { html } from "../app/view.js";
 
 const KEPT = 240;
 const cache = new Map();
@@ -20,19 +21,14 @@ async function previewUrl(job, item, size, of, signal) {
   return cache.get(key);
 }
 
-/** The URL of a preview: undefined while it comes, null when there is none. */
+/** {url, problem, again} of a preview; the URL is undefined until it is there. */
 export function usePreview(job, item, size, of) {
-  const [url, setUrl] = useState(undefined);
-  useEffect(() => {
-    const stop = new AbortController();
-    setUrl(undefined);
-    previewUrl(job, item, size, of, stop.signal).then(setUrl, () => stop.signal.aborted || setUrl(null));
-    return () => stop.abort();
-  }, [job, item, size, of]);
-  return url;
+  const name = `${job}/${item}/${size}/${of}`;
+  const { value, problem, again } = useLoaded(async (signal) => ({ name, url: await previewUrl(job, item, size, of, signal) }), [name]);
+  return { url: value?.name === name ? value.url : undefined, problem, again };
 }
 
 export function Thumb({ job, item, of }) {
-  const url = usePreview(job, item, 96, of);
-  return url ? html`<img class="thumb" src=${url} alt="" />` : html`<span class="thumb ${url === undefined ? "coming" : ""}"></span>`;
+  const { url, problem } = usePreview(job, item, 96, of);
+  return url ? html`<img class="thumb" src=${url} alt="" />` : html`<span class="thumb ${problem ? "" : "coming"}"></span>`;
 }
