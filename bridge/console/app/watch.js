@@ -3,7 +3,10 @@ import { session } from "./session.js";
 import { useStore } from "./store.js";
 import { useEffect } from "./view.js";
 
-/** Runs `look(signal)` again `pause` ms after it settled, for as long as it is `wanted`; it must not throw. */
+/**
+ * Runs `look(signal)`, and again `pause` ms after it settled; it must not throw.
+ * `wanted`: what it is for; nothing is looked at without, and another value begins anew.
+ */
 export function useWatch(look, pause, wanted = true) {
   const who = useStore(session)?.client_id;
   useEffect(() => {

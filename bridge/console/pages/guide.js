@@ -3,7 +3,7 @@ import { bridge } from "../app/bridge.js";
 import { useLoaded } from "../app/loaded.js";
 import { html } from "../app/view.js";
 import { t } from "../app/words.js";
-import { Button } from "../parts/controls.js";
+import { Button, Loading, Notice } from "../parts/controls.js";
 import { PairCode } from "../parts/pair-code.js";
 
 const KEY = "gpen.guide";
@@ -23,7 +23,9 @@ export function Guide({ owner }) {
       <ol>
         <li class="card done"><h2>${t("guide.sign-in")}</h2><p>${t(owner ? "guide.sign-in.owner" : "guide.sign-in.client")}</p></li>
         <li class=${`card ${ready.length ? "done" : ""}`}><h2>${t("guide.weights")}</h2>
-          <p>${ready.length ? t("guide.weights.ready", { names: ready.map((one) => one.title).join(", ") }) : t("loading")}</p>
+          ${checkpoints.problem && html`<${Notice} problem=${checkpoints.problem} onAgain=${checkpoints.again} />`}
+          ${!checkpoints.value ? !checkpoints.problem && html`<${Loading} />`
+            : html`<p>${ready.length ? t("guide.weights.ready", { names: ready.map((one) => one.title).join(", ") }) : t("guide.weights.none")}</p>`}
           <p class="hint">${t("guide.weights.more")}</p>
           <${Button} onClick=${() => leave("system")}>${t("guide.weights.go")}<//></li>
         <li class="card"><h2>${t("guide.plugins")}</h2><p>${t("guide.plugins.text")}</p>

@@ -4,7 +4,7 @@ import { onEvent } from "../app/events.js";
 import { useLoaded } from "../app/loaded.js";
 import { session } from "../app/session.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../app/view.js";
-import { number, percent, presetName, t } from "../app/words.js";
+import { isolated, number, percent, presetName, t } from "../app/words.js";
 import { attempt, Button, Dialog, Empty, Loading, Notice } from "../parts/controls.js";
 import { usePreview } from "../parts/photo.js";
 import { Parameters } from "../parts/parameters.js";
@@ -123,7 +123,7 @@ function Redo({ item, onClose, onRedo }) {
   const [value, setValue] = useState(item.parameters);
   const { strength, denoise, sharpen, mode } = value;
   return html`
-    <${Dialog} title=${t("review.redo", { file: item.source })} onClose=${onClose}>
+    <${Dialog} title=${t("review.redo", { file: isolated(item.source) })} onClose=${onClose}>
       <${Parameters} name="redo" value=${value} onChange=${setValue} />
       <div class="row end"><${Button} kind="main" icon="redo" onClick=${() => onRedo({ strength, denoise, sharpen, mode })}>${t("redo")}<//></div>
     <//>

@@ -3,7 +3,7 @@ import { bridge, save } from "../app/bridge.js";
 import { useLoaded } from "../app/loaded.js";
 import { html, useState } from "../app/view.js";
 import { useWatch } from "../app/watch.js";
-import { bytes, duration, explain, number, t, when } from "../app/words.js";
+import { bytes, duration, explain, isolated, number, t, when } from "../app/words.js";
 import { attempt, Button, Loading, Notice } from "../parts/controls.js";
 import { Icon } from "../parts/icons.js";
 import { PairCode } from "../parts/pair-code.js";
@@ -103,15 +103,15 @@ function Stages({ stages }) {
 function Clients() {
   const clients = useLoaded(bridge.clients, []);
   const revoke = async (one) => {
-    await attempt(() => bridge.revoke(one.client_id), t("clients.revoked", { name: one.name }));
+    await attempt(() => bridge.revoke(one.client_id), t("clients.revoked", { name: isolated(one.name) }));
     clients.again();
   };
   return html`
     <section class="card"><h2>${t("clients")}</h2>
-      <p class="hint">${t("clients.text")}</p><${PairCode} />
+      <p class="hint">${t("clients.text")}</p><${PairCode} onPaired=${clients.again} />
       ${clients.problem && html`<${Notice} problem=${clients.problem} onAgain=${clients.again} />`}
-      <ul class="lines">${clients.value?.map((one) => html`<li key=${one.client_id}><div><strong>${one.name}</strong><small>${one.client} · ${when(one.paired_at)}${one.standing === "owner" ? ` · ${t("clients.owner")}` : ""}</small></div>
-        <${Button} kind="quiet" onClick=${() => revoke(one)}>${t("revoke")}<//></li>`)}</ul>
+      <ul class="lines">${clients.value?.map((one) => html`<li key=${one.client_id}><div><strong><bdi>${one.name}</bdi></strong><small><bdi>${one.client}</bdi> · ${when(one.paired_at)}${one.standing === "owner" ? ` · ${t("clients.owner")}` : ""}</small></div>
+        <${Button} kind="quiet" label=${t("clients.revoke", { name: isolated(one.name), client: one.client, when: when(one.paired_at) })} onClick=${() => revoke(one)}>${t("revoke")}<//></li>`)}</ul>
     </section>
   `;
 }
@@ -123,13 +123,23 @@ const Plugins = () => html`
   </section>
 `;
 
+/** A line of the log, if it is whole: the last one before a power cut is not. */
+function entries(line) {
+  try {
+    return [JSON.parse(line)];
+  } catch {
+    return [];
+  }
+}
+
 function Log() {
   const log = useLoaded((signal) => bridge.log(LOG_LINES, signal), []);
-  const errors = (log.value ?? "").split("\n").filter(Boolean).map((line) => JSON.parse(line)).filter((one) => ["error", "warning"].includes(one.level)).slice(-8).reverse();
+  const errors = (log.value ?? "").split("\n").flatMap(entries).filter((one) => ["error", "warning"].includes(one.level)).slice(-8).reverse();
   return html`
     <section class="card"><header class="row spread"><h2>${t("log")}</h2>
       <${Button} icon="download" onClick=${() => attempt(async () => save(new Blob([await bridge.log(5000)]), "gpen-bridge.log"))}>${t("log.download")}<//></header>
-      ${errors.length ? html`<ul class="lines log">${errors.map((one, index) => html`<li key=${index}><div><strong>${one.code ? explain({ code: one.code, title: one.code }).title : one.event}</strong><small>${one.detail ?? one.event}</small></div><small>${when(one.timestamp)}</small></li>`)}</ul>`
+      ${log.problem && html`<${Notice} problem=${log.problem} onAgain=${log.again} />`}
+      ${log.value === undefined ? !log.problem && html`<${Loading} />` : errors.length ? html`<ul class="lines log">${errors.map((one, index) => html`<li key=${index}><div><strong>${one.code ? explain({ code: one.code, title: one.code }).title : one.event}</strong><small><bdi>${one.detail ?? one.event}</bdi></small></div><small>${when(one.timestamp)}</small></li>`)}</ul>`
       : html`<p class="hint">${t("log.none")}</p>`}
     </section>
   `;
