@@ -80,3 +80,40 @@ def test_each_client_is_revoked_by_its_name(page: Any, served: Served) -> None:
     page.get_by_role("button", name=re.compile("Revoke.*Mac left.*lightroom")).click()
     page.get_by_role("listitem").filter(has_text="Mac left").wait_for(state="detached")
     assert page.get_by_role("listitem").filter(has_text="Mac right").count() == 1
+
+
+def test_a_chinese_page_says_what_to_do_in_chinese(page: Any, served: Served) -> None:
+    full = {"code": "disk_full", "title": "x", "hint": "Make room on the disk.", "status": 507}
+    page.route("**/v1/log?*", lambda route: route.fulfill(status=507, json=full))
+    page.get_by_role("button", name="中文").click()
+    page.goto(f"{served.url}/#/system")
+    page.locator(".notice.bad", has_text="请清理磁盘空间").wait_for()
+    assert page.get_by_text("Make room").count() == 0
+
+
+def test_the_page_of_a_studio_does_not_speak_of_this_computer(browser: Any, served: Served) -> None:
+    """The same page under another name, as a workstation sees it."""
+    studio = "http://bridge.studio.lan"
+
+    def passed_on(route: Any) -> None:
+        sent = {
+            name: text for name, text in route.request.headers.items() if name not in ("origin", "referer")
+        }
+        url = route.request.url.replace(studio, served.url)
+        route.fulfill(
+            response=route.fetch(url=url, headers=sent | {"host": served.url.removeprefix("http://")})
+        )
+
+    page = browser.new_page()
+    page.set_default_timeout(30_000)
+    page.route(f"{studio}/**", passed_on)
+    code = served.ask("POST", "/v1/pair/code?for=owner")["code"]
+    page.goto(f"{studio}/#code={code}")
+    page.locator(".guide").get_by_text("by the studio's bridge").wait_for()
+    page.get_by_role("button", name="Try a photo").click()
+    page.locator(".drop").get_by_text("the studio's bridge").wait_for()
+    page.goto(f"{studio}/#/system")
+    page.get_by_role("button", name="Import a file").click()
+    page.get_by_role("dialog").get_by_text("studio's bridge only").wait_for()
+    assert page.get_by_text("this computer").count() == 0
+    page.close()

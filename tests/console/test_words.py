@@ -15,6 +15,11 @@ def words(name: str) -> dict[str, str]:
     return dict(re.findall(r'^  "?([\w.-]+)"?: "(.*)",$', text, re.MULTILINE))
 
 
+def test_a_studio_has_twins_of_words_that_exist() -> None:
+    for key in words("en"):
+        assert key.removesuffix(".studio") in words("en"), key
+
+
 def test_both_languages_have_the_same_keys_and_places() -> None:
     english, chinese = words("en"), words("zh")
     assert english.keys() == chinese.keys()
@@ -31,3 +36,4 @@ def test_every_word_that_is_asked_for_exists() -> None:
 
 def test_every_error_code_has_chinese_words() -> None:
     assert words("errors-zh").keys() == codes().keys()
+    assert not codes().keys() - words("hints-zh").keys()

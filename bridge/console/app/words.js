@@ -2,6 +2,7 @@
 import en from "../words/en.js";
 import zh from "../words/zh.js";
 import errors from "../words/errors-zh.js";
+import hints from "../words/hints-zh.js";
 import { store } from "./store.js";
 
 const languages = { en, zh };
@@ -13,8 +14,17 @@ export function setLanguage(name) {
   language.set(name);
 }
 
+/** Whether the bridge runs on the computer in front of the user. */
+const isHere = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(location.hostname);
+
+/** The words of a key; on a studio's bridge those of its twin that ends in ".studio", where there is one. */
+function word(key) {
+  const words = languages[language.value];
+  return (!isHere && words[`${key}.studio`]) || words[key];
+}
+
 export function t(key, values = {}) {
-  return languages[language.value][key].replace(/{(\w+)}/g, (_, name) => values[name]);
+  return word(key).replace(/{(\w+)}/g, (_, name) => values[name]);
 }
 
 /** A preset's name for people: built-in ones have words of their own. */
@@ -25,10 +35,12 @@ export const isolated = (name) => `\u2068${name}\u2069`;
 
 /** A problem as a title and what to do about it. */
 export function explain(problem) {
-  const known = languages[language.value][`problem.${problem.code}`];
-  if (known) return { title: known, text: languages[language.value][`problem.${problem.code}.hint`] ?? "" };
-  const title = (language.value === "zh" && errors[problem.code]) || problem.title || problem.message;
-  return { title, text: [problem.detail, problem.hint].filter(Boolean).join(" ") };
+  const known = word(`problem.${problem.code}`);
+  if (known) return { title: known, text: word(`problem.${problem.code}.hint`) ?? "" };
+  const chinese = language.value === "zh";
+  const title = (chinese && errors[problem.code]) || problem.title || problem.message;
+  const hint = (chinese && hints[problem.code]) || problem.hint;
+  return { title, text: [problem.detail, hint].filter(Boolean).join(" ") };
 }
 
 const locale = () => (language.value === "zh" ? "zh-CN" : "en-GB");
