@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -59,10 +60,19 @@ class Served:
         kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
         headers = {"Authorization": f"Bearer {token}", "Content-Type": kind, "GPEN-File-Name": file}
         asked = urllib.request.Request(  # noqa: S310 - our own bridge
-            self.url + path, data if method == "POST" else None, headers, method=method
+            self.url + path, data if method in ("POST", "PUT") else None, headers, method=method
         )
         with urllib.request.urlopen(asked) as response:  # noqa: S310 - as above
             return json.loads(response.read() or b"null")
+
+    def preset(self, name: str, **parameters: Any) -> None:
+        """Save a preset."""
+        self.ask("PUT", f"/v1/presets/{quote(name)}", {"parameters": parameters})
+
+    def strengths(self) -> dict[str, int]:
+        """What each preset holds, by name."""
+        kept = self.ask("GET", "/v1/presets")["presets"]
+        return {one["name"]: one["parameters"]["strength"] for one in kept}
 
     def batch(self, photo: bytes, name: str, count: int = 1) -> str:
         """A job of `count` times the same photo; its id."""

@@ -28,6 +28,22 @@ async function send(path, { method = "GET", json, body, headers = {}, signal } =
   throw new Problem(problem);
 }
 
+const PIECE_BYTES = 8 * 1024 ** 2;
+const TRIES = 5;
+const PAUSE = 1500;
+
+/** What `action(tries)` resolves to, tried again while the bridge does not answer. */
+async function patiently(action) {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await action(tries);
+    } catch (problem) {
+      if (problem.code !== "unreachable" || tries === TRIES) throw problem;
+      await new Promise((done) => setTimeout(done, PAUSE));
+    }
+  }
+}
+
 const read = async (path, signal) => (await send(path, { signal })).json();
 const post = async (path, json = {}, more = {}) => (await send(path, { method: "POST", json, ...more })).json();
 const file = async (path, signal) => (await send(path, { signal })).blob();
@@ -85,8 +101,11 @@ export const bridge = {
   pairCode: () => post("/v1/pair/code"),
   tidy: (dry_run) => post("/v1/tidy", { dry_run }),
 
-  upload: async (photo) => (await send("/v1/uploads", { method: "POST", body: photo, headers: named(photo) })).json(),
-  createJob: (asked) => post("/v1/jobs", asked),
+  upload: async (photo) => (await patiently(() => send("/v1/uploads", { method: "POST", body: photo, headers: named(photo) }))).json(),
+  createJob(asked) {
+    const headers = { "Idempotency-Key": `console-${Date.now()}-${Math.random()}` }; // a repeated one makes no second job
+    return patiently(() => post("/v1/jobs", asked, { headers }));
+  },
   jobs: (signal) => read("/v1/jobs?limit=100", signal),
   /** All batches page by page, newest first: {jobs, unreadable, next}. Who has enough stops asking. */
   async *jobPages(signal) {
@@ -109,28 +128,18 @@ export const bridge = {
   reviewsCsv: () => file("/v1/reviews.csv"),
 };
 
-const PIECE_BYTES = 8 * 1024 ** 2;
-const TRIES = 5;
-const PAUSE = 1500;
-
 /** Sends a large file piece by piece, telling `onProgress(bytes)`; goes on where a lost connection broke off. */
 export async function sendInPieces(file, onProgress, signal) {
   const headers = { ...named(file), "Upload-Length": String(file.size) };
   const { upload } = await (await send("/v1/uploads", { method: "POST", headers, signal })).json();
   const path = `/v1/uploads/${upload}`;
-  let failures = 0;
   let offset = 0;
   do {
-    try {
-      if (failures) ({ offset } = await read(path, signal));
+    await patiently(async (again) => {
+      if (again) ({ offset } = await read(path, signal));
       const body = file.slice(offset, offset + PIECE_BYTES);
       ({ offset } = await (await send(path, { method: "PATCH", body, headers: { ...BYTES, "Upload-Offset": String(offset) }, signal })).json());
-      failures = 0;
-    } catch (problem) {
-      failures += 1;
-      if (problem.code !== "unreachable" || failures > TRIES) throw problem;
-      await new Promise((done) => setTimeout(done, PAUSE));
-    }
+    });
     onProgress(offset);
   } while (offset < file.size);
   return upload;

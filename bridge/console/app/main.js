@@ -7,6 +7,7 @@ import { html, render, useEffect } from "./view.js";
 import { language, setLanguage, t } from "./words.js";
 import { Button, Said, say } from "../parts/controls.js";
 import { Icon } from "../parts/icons.js";
+import { Sending } from "../parts/sending.js";
 import { Guide, guideSeen } from "../pages/guide.js";
 import { Presets } from "../pages/presets.js";
 import { Queue } from "../pages/queue.js";
@@ -30,6 +31,14 @@ addEventListener("hashchange", () => {
   const code = takeCode();
   address.set(code ? { ...address.value, code } : { ...address.value, page: pageOf() });
 });
+
+// A file that falls beside the places for it must not be opened instead of the page.
+for (const kind of ["dragover", "drop"])
+  addEventListener(kind, (event) => {
+    if (event.defaultPrevented || !event.dataTransfer.types.includes("Files")) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "none";
+  });
 
 function switchTheme() {
   const root = document.documentElement;
@@ -71,8 +80,9 @@ function App() {
   const Page = page === "guide" ? Guide : PAGES[page];
   return html`
     <${Bar} page=${atDoor ? undefined : page} />
+    ${!atDoor && html`<${Sending} />`}
     ${(signedIn || kept) && html`
-      <main class="page ${page}" key=${`${page} ${spoken}`} hidden=${atDoor}><${Page} owner=${signedIn?.standing === "owner"} /></main>`}
+      <main class="page ${page}" key=${page} hidden=${atDoor}><${Page} owner=${signedIn?.standing === "owner"} /></main>`}
     ${atDoor && html`
       <main class="page narrow" key="door"><${SignIn} code=${code} ended=${kept} onSignIn=${(given) => signIn(given, bridge)} onDone=${() => address.set({ ...address.value, code: null })} /></main>`}
     <${Said} />

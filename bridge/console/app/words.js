@@ -28,7 +28,7 @@ export function t(key, values = {}) {
 }
 
 /** A preset's name for people: built-in ones have words of their own. */
-export const presetName = (name) => languages[language.value][`preset.${name}`] ?? name;
+export const presetName = (name) => languages[language.value][`built-in.${name}`] ?? name;
 
 /** A name inside a sentence that is no markup: whatever direction it is written in, the sentence keeps its own. */
 export const isolated = (name) => `\u2068${name}\u2069`;

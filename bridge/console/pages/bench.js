@@ -3,15 +3,16 @@ import { bridge, save } from "../app/bridge.js";
 import { useLoaded } from "../app/loaded.js";
 import { html, useState } from "../app/view.js";
 import { bytes, duration, explain, number, presetName, t } from "../app/words.js";
-import { Chooser } from "../parts/chooser.js";
+import { Chooser, dropped } from "../parts/chooser.js";
 import { Compare } from "../parts/compare.js";
 import { Button, Dialog, Notice } from "../parts/controls.js";
 import { Parameters, PLAIN } from "../parts/parameters.js";
 import { useLooked, useResult, useUrl } from "./enhanced.js";
+import { savePreset } from "./save-preset.js";
 
 const ENDINGS = { "image/jpeg": "jpg", "image/png": "png", "image/tiff": "tif", "image/webp": "webp" };
 
-export function Bench({ photo, drop, onTake }) {
+export function Bench({ photo, onTake }) {
   const looked = useLooked(photo);
   const presets = useLoaded(bridge.presets, []);
   const checkpoints = useLoaded(bridge.checkpoints, []);
@@ -30,7 +31,10 @@ export function Bench({ photo, drop, onTake }) {
     faces: found?.faces.map((face, index) => (typeof own[index] === "number" ? { ...face, strength: own[index] } : face)),
     output: { quality: 95 },
   };
+  const batch = { preset: name, ...(changed && { params: { ...changed, select: "all" } }) };
+  const take = (files) => onTake(files, batch);
   const result = useResult(photo, question, Boolean(found && presets.value));
+  const summary = result.current ? result.summary : null;
   const before = useUrl(looked.value?.shown);
   const after = useUrl(result.shown);
   const jump = (index) => setFocus({ index, turn: (focus?.turn ?? 0) + 1 });
@@ -39,7 +43,7 @@ export function Bench({ photo, drop, onTake }) {
     box: face.box, off: own[index] === false, label: t("face.label", { n: index + 1, size: number(face.size), grade: t(`grade.${face.quality.grade}`) }),
   }));
   return html`
-    <div class="bench" ...${drop}>
+    <div class="bench" ...${dropped(take)}>
       <section class="table" aria-label=${photo.name}>
         ${looked.problem
           ? html`<div class="stage"><${Notice} problem=${looked.problem} onAgain=${looked.again} /></div>`
@@ -53,9 +57,10 @@ export function Bench({ photo, drop, onTake }) {
         <div class="panel-head">
           <div><strong class="file">${photo.name}</strong>
             <small>${bytes(photo.size)}${found && ` · ${found.width} × ${found.height}`}</small></div>
-          <${Chooser} onTake=${onTake} kind="quiet">${t("try.other")}<//>
+          <${Chooser} onTake=${take} kind="quiet">${t("try.other")}<//>
         </div>
-        ${result.problem && html`<${Notice} problem=${result.problem} />`}
+        ${presets.problem && html`<${Notice} problem=${presets.problem} onAgain=${presets.again} />`}
+        ${result.problem && html`<${Notice} problem=${result.problem} onAgain=${result.again} />`}
         <label class="field">${t("preset")}
           <select value=${name} onChange=${(event) => { setPreset(event.target.value); setChanged(null); }}>
             ${presets.value?.map((one) => html`<option key=${one.name} value=${one.name}>${presetName(one.name)}${one.name === found?.suggested_preset ? ` · ${t("suggested")}` : ""}</option>`)}
@@ -64,10 +69,10 @@ export function Bench({ photo, drop, onTake }) {
         <${Parameters} name="try" value=${parameters} checkpoints=${checkpoints.value} onChange=${setChanged} />
         <${Faces} found=${found} own=${own} strength=${parameters.strength} onOwn=${setOwn} onJump=${jump} outlines=${outlines} onOutlines=${setOutlines} />
         <div class="panel-end">
-          ${result.summary && html`<p class="hint">${t("try.done", { n: result.summary.restored, of: result.summary.found, time: duration(Object.values(result.summary.seconds).reduce((sum, one) => sum + one, 0)) })}</p>`}
-          ${[...(result.summary?.warnings ?? [])].map((warning) => html`<p class="hint" key=${warning}>${warning}</p>`)}
+          ${summary && html`<p class="hint">${t("try.done", { n: summary.restored, of: summary.found, time: duration(Object.values(summary.seconds).reduce((sum, one) => sum + one, 0)) })}</p>`}
+          ${summary?.warnings?.map((warning) => html`<p class="hint" key=${warning}>${warning}</p>`)}
           <div class="row">
-            <${Button} kind="main" icon="download" disabled=${!result.blob || result.busy} onClick=${() => save(result.blob, `${stem}-GPEN.${ENDINGS[result.blob.type]}`)}>${t("download")}<//>
+            <${Button} kind="main" icon="download" disabled=${!result.current} onClick=${() => save(result.blob, `${stem}-GPEN.${ENDINGS[result.blob.type]}`)}>${t("download")}<//>
             <${Button} onClick=${() => setNaming(true)}>${t("try.save-preset")}<//>
           </div>
         </div>
@@ -102,15 +107,19 @@ function Faces({ found, own, strength, onOwn, onJump, outlines, onOutlines }) {
 
 function SavePreset({ parameters, onClose, onSaved }) {
   const [name, setName] = useState("");
+  const [taken, setTaken] = useState(null); // the name of another preset, which Save was pressed for
   const [problem, setProblem] = useState(null);
+  const asking = taken !== null && taken === name.trim();
   const go = async (event) => {
     event.preventDefault();
+    setProblem(null);
     try {
-      await bridge.putPreset(name.trim(), { ...parameters, select: "all" });
-      onSaved(name.trim());
-      onClose();
+      const saved = await savePreset(name.trim(), { ...parameters, select: "all" }, { replace: asking });
+      if (!saved) return setTaken(name.trim());
+      onSaved(saved.name);
+      return onClose();
     } catch (failure) {
-      setProblem(failure);
+      return setProblem(failure);
     }
   };
   return html`
@@ -118,7 +127,8 @@ function SavePreset({ parameters, onClose, onSaved }) {
       <form onSubmit=${go}>
         ${problem && html`<p class="notice bad" role="alert">${explain(problem).title} ${explain(problem).text}</p>`}
         <label class="field">${t("preset.name")}<input value=${name} maxlength="64" onInput=${(event) => setName(event.target.value)} /></label>
-        <div class="row end"><${Button} type="submit" kind="main" disabled=${!name.trim()}>${t("save")}<//></div>
+        ${asking && html`<p class="notice" role="alert">${t("presets.taken", { name: taken })}</p>`}
+        <div class="row end"><${Button} type="submit" kind="main" disabled=${!name.trim()}>${t(asking ? "replace" : "save")}<//></div>
       </form>
     <//>
   `;

@@ -15,7 +15,13 @@ export function useUrl(blob) {
   return url;
 }
 
-const showable = (blob, signal) => (/tif/.test(blob.type) ? bridge.showable(blob, signal) : blob);
+/** Whether a picture must be asked of the bridge to be seen: browsers show no TIFF, and not every WebP as its EXIF turns it. */
+async function isForeign(picture) {
+  const head = String.fromCharCode(...new Uint8Array(await picture.slice(0, 12).arrayBuffer()));
+  return /^(II[*+]\0|MM\0[*+]|RIFF....WEBP)/s.test(head);
+}
+
+const showable = async (picture, signal) => ((await isForeign(picture)) ? bridge.showable(picture, signal) : picture);
 
 /** What is known of a photo: its faces, and itself as the browser can show it. */
 export function useLooked(photo) {
@@ -25,9 +31,13 @@ export function useLooked(photo) {
   }, [photo]);
 }
 
-/** The result of the last parameters; a new one replaces the request that still runs. */
+/**
+ * The last result, and whether it is `current`, that of the question as it is now; none after a failure.
+ * A new question replaces the request that still runs.
+ */
 export function useResult(photo, question, ready) {
   const [state, setState] = useState({});
+  const [round, setRound] = useState(0);
   const who = useStore(session)?.client_id;
   const asked = JSON.stringify(question);
   useEffect(() => {
@@ -38,15 +48,15 @@ export function useResult(photo, question, ready) {
       try {
         const { blob, summary } = await bridge.enhance(photo, question, stop.signal);
         const shown = await showable(blob, stop.signal);
-        setState({ blob, summary, shown, busy: false });
+        setState({ blob, summary, shown, asked });
       } catch (problem) {
-        if (!stop.signal.aborted) setState((old) => ({ ...old, busy: false, problem }));
+        if (!stop.signal.aborted) setState({ problem });
       }
     }, PATIENCE);
     return () => {
       clearTimeout(timer);
       stop.abort(); // the bridge stops working on it
     };
-  }, [photo, asked, ready, who]);
-  return state;
+  }, [photo, asked, ready, who, round]);
+  return { ...state, current: state.asked === asked, again: () => setRound((old) => old + 1) };
 }

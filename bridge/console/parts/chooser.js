@@ -1,9 +1,18 @@
-// The button that lets the user choose photos from the disk.
+// How photos come in: the button that lets the user choose them from the disk, and the drop.
 import { html, useRef } from "../app/view.js";
 import { t } from "../app/words.js";
 import { Button } from "./controls.js";
 
 const ACCEPTED = "image/jpeg,image/png,image/tiff,image/webp,.tif,.tiff";
+
+/** Lets files fall onto an element: its props. */
+export const dropped = (onTake) => ({
+  onDragOver: (event) => event.preventDefault(),
+  onDrop: (event) => {
+    event.preventDefault();
+    onTake(event.dataTransfer.files);
+  },
+});
 
 export function Chooser({ onTake, kind, children }) {
   const input = useRef(null);

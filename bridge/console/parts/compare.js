@@ -4,6 +4,8 @@ import { t } from "../app/words.js";
 
 const LARGEST = 8;
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+/** Keys and the wheel with these are the browser's own: its zoom, its way back. */
+const isBrowsers = (event) => event.ctrlKey || event.metaKey || event.altKey;
 /** Page pixels for a pixel of the photo at 100 %: one for one on the screen itself. */
 const actual = () => 1 / devicePixelRatio;
 
@@ -59,6 +61,7 @@ export function Compare({ before, after, photo, faces = [], chosen, onChoose, fo
   const pan = (dx, dy) => setPlace(held({ ...now, x: now.x + dx, y: now.y + dy }, photo, view));
 
   const onWheel = (event) => {
+    if (isBrowsers(event)) return;
     event.preventDefault();
     const corner = frame.current.getBoundingClientRect();
     zoomTo(now.scale * Math.exp(-event.deltaY / 400), event.clientX - corner.left, event.clientY - corner.top);
@@ -82,7 +85,7 @@ export function Compare({ before, after, photo, faces = [], chosen, onChoose, fo
   const onPointerUp = (event) => fingers.current.delete(event.pointerId);
   const onKeyDown = (event) => {
     const step = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] }[event.key];
-    if (event.target !== frame.current) return;
+    if (event.target !== frame.current || isBrowsers(event)) return;
     if (step) pan(...step);
     else if (event.key === "+" || event.key === "=") zoomTo(now.scale * 1.25);
     else if (event.key === "-") zoomTo(now.scale / 1.25);
@@ -134,7 +137,7 @@ function Divider({ split, onMove, frame }) {
   };
   const onKeyDown = (event) => {
     const step = { ArrowLeft: -0.02, ArrowRight: 0.02, Home: -1, End: 1 }[event.key];
-    if (!step) return;
+    if (!step || isBrowsers(event)) return;
     event.preventDefault();
     onMove(clamp(split + step, 0, 1));
   };

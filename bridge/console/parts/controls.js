@@ -35,7 +35,7 @@ export const Choice = ({ label, name, options, value, onChange }) => html`
   </fieldset>
 `;
 
-/** A modal dialog; the browser keeps focus inside and Escape closes it. It steps aside while nobody is signed in. */
+/** A modal dialog; the browser keeps focus inside, gives it back at the end, and Escape closes it. It steps aside while nobody is signed in. */
 export function Dialog({ title, onClose, children }) {
   const element = useRef(null);
   const signedIn = Boolean(useStore(session));
@@ -43,8 +43,12 @@ export function Dialog({ title, onClose, children }) {
     if (!signedIn) element.current.close();
     else if (!element.current.open) element.current.showModal();
   }, [signedIn]);
+  useEffect(() => {
+    const dialog = element.current;
+    return () => dialog.close(); // one that is only taken out of the page gives the focus to nothing
+  }, []);
   return html`
-    <dialog ref=${element} aria-label=${title} onClose=${() => session.value && onClose()}>
+    <dialog ref=${element} aria-label=${title} onClose=${() => element.current && session.value && onClose()}>
       <header><h2>${title}</h2><${Button} icon="close" kind="quiet" label=${t("close")} onClick=${() => element.current.close()} /></header>
       ${children}
     </dialog>
