@@ -39,3 +39,15 @@ def test_a_preset_saved_on_try_replaces_no_other_unasked(page: Any, served: Serv
     dialog.get_by_role("button", name="Replace it").click()
     dialog.wait_for(state="detached")
     assert served.strengths()["Portrait"] == 88
+
+
+def test_a_preset_has_the_name_it_was_given(page: Any, served: Served) -> None:
+    names = ("name", "default-2", "W" * 64)
+    for name in names:
+        served.preset(name, strength=1)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(f"{served.url}/#/presets")
+    page.locator(".preset-list li").first.wait_for()
+    shown = page.locator(".preset-list bdi").all_inner_texts()
+    assert set(names) < set(shown)
+    assert page.locator(".preset-list").evaluate("list => list.scrollWidth <= list.clientWidth")

@@ -1,5 +1,5 @@
 // The small parts of every page: buttons, sliders, dialogs, notices and the states of a page.
-import { html, useEffect, useRef } from "../app/view.js";
+import { html, useEffect, useLayoutEffect, useRef } from "../app/view.js";
 import { explain, t } from "../app/words.js";
 import { session } from "../app/session.js";
 import { store, useStore } from "../app/store.js";
@@ -43,9 +43,9 @@ export function Dialog({ title, onClose, children }) {
     if (!signedIn) element.current.close();
     else if (!element.current.open) element.current.showModal();
   }, [signedIn]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const dialog = element.current;
-    return () => dialog.close(); // one that is only taken out of the page gives the focus to nothing
+    return () => dialog.close(); // while it is in the page: one that is only taken out gives the focus to nothing
   }, []);
   return html`
     <dialog ref=${element} aria-label=${title} onClose=${() => element.current && session.value && onClose()}>
