@@ -15,7 +15,7 @@ def test_a_preset_that_is_renamed_replaces_no_other_unasked(page: Any, served: S
     page.locator(".preset-list li", has_text="Baby").get_by_role("button").click()
     page.get_by_label("Name").fill("Wedding")
     page.get_by_role("button", name="Save").click()
-    page.get_by_role("alert").get_by_text("There is a preset named Wedding already").wait_for()
+    page.get_by_role("alert").get_by_text("There is a preset named “Wedding” already").wait_for()
     assert served.strengths().items() >= {"Wedding": 11, "Baby": 99}.items()
     page.get_by_label("Name").fill("Christening")
     page.get_by_role("alert").wait_for(state="detached")
@@ -34,7 +34,7 @@ def test_a_preset_saved_on_try_replaces_no_other_unasked(page: Any, served: Serv
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Name").fill("Portrait")
     dialog.get_by_role("button", name="Save").click()
-    dialog.get_by_text("There is a preset named Portrait already").wait_for()
+    dialog.get_by_text("There is a preset named “Portrait” already").wait_for()
     assert served.strengths()["Portrait"] == 12
     dialog.get_by_role("button", name="Replace it").click()
     dialog.wait_for(state="detached")

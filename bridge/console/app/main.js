@@ -35,7 +35,7 @@ addEventListener("hashchange", () => {
 // A file that falls beside the places for it must not be opened instead of the page.
 for (const kind of ["dragover", "drop"])
   addEventListener(kind, (event) => {
-    if (event.defaultPrevented || !event.dataTransfer.types.includes("Files")) return;
+    if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
     event.dataTransfer.dropEffect = "none";
   });

@@ -55,7 +55,7 @@ export function Bench({ photo, onTake }) {
       </section>
       <aside class="panel" aria-label=${t("try.panel")}>
         <div class="panel-head">
-          <div><strong class="file">${photo.name}</strong>
+          <div><strong class="file"><bdi>${photo.name}</bdi></strong>
             <small>${bytes(photo.size)}${found && ` · ${found.width} × ${found.height}`}</small></div>
           <${Chooser} onTake=${take} kind="quiet">${t("try.other")}<//>
         </div>
@@ -63,7 +63,7 @@ export function Bench({ photo, onTake }) {
         ${result.problem && html`<${Notice} problem=${result.problem} onAgain=${result.again} />`}
         <label class="field">${t("preset")}
           <select value=${name} onChange=${(event) => { setPreset(event.target.value); setChanged(null); }}>
-            ${presets.value?.map((one) => html`<option key=${one.name} value=${one.name}>${presetName(one.name)}${one.name === found?.suggested_preset ? ` · ${t("suggested")}` : ""}</option>`)}
+            ${presets.value?.map((one) => html`<option key=${one.name} value=${one.name} dir="auto">${presetName(one.name)}${one.name === found?.suggested_preset ? ` · ${t("suggested")}` : ""}</option>`)}
           </select>
         </label>
         <${Parameters} name="try" value=${parameters} checkpoints=${checkpoints.value} onChange=${setChanged} />

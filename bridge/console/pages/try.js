@@ -9,7 +9,7 @@ import { Bench } from "./bench.js";
 
 const NO_PHOTO = { code: "no-photo" };
 
-const isPhoto = (file) => /^image\//.test(file.type) || /\.tiff?$/i.test(file.name);
+const isPhoto = (file) => /^image\//.test(file.type) || /\.(jpe?g|png|tiff?|webp)$/i.test(file.name);
 
 export function Try() {
   const [photo, setPhoto] = useState(null);

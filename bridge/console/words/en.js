@@ -159,7 +159,7 @@ export default {
   "presets.new-name": "My preset",
   "presets.read-only": "Built in: move a slider to make a preset of your own from it.",
   "presets.saved": "Saved {name}.",
-  "presets.taken": "There is a preset named {name} already. Replace its settings with these?",
+  "presets.taken": "There is a preset named “{name}” already. Replace its settings with these?",
   "presets.deleted": "Deleted {name}.",
   "presets.imported": "Imported: {n}.",
   "presets.skipped": "was skipped: {why}.",

@@ -159,7 +159,7 @@ export default {
   "presets.new-name": "我的预设",
   "presets.read-only": "内置预设：移动滑块即可由此创建您自己的预设。",
   "presets.saved": "已保存 {name}。",
-  "presets.taken": "已有名为 {name} 的预设。要用这些设置替换它吗？",
+  "presets.taken": "已有名为“{name}”的预设。要用这些设置替换它吗？",
   "presets.deleted": "已删除 {name}。",
   "presets.imported": "已导入 {n} 个。",
   "presets.skipped": "已跳过：{why}。",
