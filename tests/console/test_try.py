@@ -148,6 +148,21 @@ def test_a_batch_waits_for_a_bridge_that_is_away(page: Any, served: Served, phot
     assert sources(served) == ["bea.tif", "cleo.tif", "dora.tif"]
 
 
+def test_a_batch_goes_on_by_itself_when_the_bridge_is_back(
+    page: Any, served: Served, photos: list[Path]
+) -> None:
+    page.locator(".live.live").wait_for()
+    port = int(served.url.rsplit(":", 1)[1])
+    served.stop()
+    page.locator(".live.lost").wait_for()
+    page.evaluate("() => { const own = setTimeout; setTimeout = (go, wait) => own(go, wait / 20); }")
+    drop(page, ".drop", *photos)
+    page.locator(".sending", has_text="The bridge does not answer").wait_for()
+    served.start(port)
+    page.wait_for_url("**/#/queue")
+    assert sources(served) == ["bea.tif", "cleo.tif", "dora.tif"]
+
+
 def test_a_file_that_falls_beside_its_place_is_not_opened(page: Any) -> None:
     page.locator(".bar").wait_for()
     assert page.evaluate("""() => ["dragover", "drop"].every((kind) => {
