@@ -14,6 +14,7 @@ from pathlib import Path
 from aiohttp import web
 
 from bridge.errors import NotFound
+from bridge.server.lan import LAN
 from bridge.server.route import Access, Route
 
 MEDIA_TYPES = {
@@ -97,17 +98,17 @@ async def console_file(request: web.Request) -> web.StreamResponse:
     return web.Response(body=asset.body, content_type=asset.media_type, charset=charset, headers=headers)
 
 
-def policy(host: str) -> str:
+def policy(sockets: str) -> str:
     """The content policy of the page: its own files, pictures that it was given, its own socket.
 
     Args:
-        host: of the request, after the guard has checked it. Not every browser counts ws: as 'self'.
+        sockets: where the page's socket leads, scheme and host. Not every browser counts ws: as 'self'.
     """
     return "; ".join(
         (
             "default-src 'self'",
             "img-src 'self' blob:",
-            f"connect-src 'self' ws://{host}",
+            f"connect-src 'self' {sockets}",
             "object-src 'none'",
             "base-uri 'none'",
             "form-action 'none'",
@@ -118,8 +119,10 @@ def policy(host: str) -> str:
 
 
 def _headers(request: web.Request) -> dict[str, str]:
+    scheme = "wss" if request.app[LAN].took(request) else "ws"  # as the door that the page came through
     return {
-        "Content-Security-Policy": policy(request.headers["Host"].lower()),
+        # The guard has checked the host.
+        "Content-Security-Policy": policy(f"{scheme}://{request.headers['Host'].lower()}"),
         "Cross-Origin-Opener-Policy": "same-origin",
     }
 

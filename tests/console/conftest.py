@@ -30,13 +30,22 @@ class Served:
     home: Path
     seconds: float = 0.0
     """What a restoration takes."""
+    lan: dict[str, Any] = field(default_factory=dict)
+    """Settings of a door for other computers."""
     url: str = ""
     console: str = ""
     process: subprocess.Popen[str] | None = field(default=None, repr=False)
 
     def start(self, port: int = 0) -> None:
         self.process = subprocess.Popen(  # noqa: S603 - our own module, by its own interpreter
-            [sys.executable, "-m", "tests.server.standalone", str(port), str(self.seconds)],
+            [
+                sys.executable,
+                "-m",
+                "tests.server.standalone",
+                str(port),
+                str(self.seconds),
+                json.dumps(self.lan),
+            ],
             cwd=ROOT,
             env={**os.environ, "GPEN_HOME": str(self.home)},
             stdout=subprocess.PIPE,

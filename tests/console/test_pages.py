@@ -132,6 +132,20 @@ def test_an_address_that_changes_before_anything_is_drawn_is_followed(page: Any,
     page.locator(".preset-list").wait_for()
 
 
+def test_an_address_that_names_no_page_leads_to_one(page: Any, served: Served) -> None:
+    page.goto(f"{served.url}/?anew#/constructor")
+    page.locator(".drop").wait_for()
+
+
+def test_a_browser_without_sockets_still_shows_its_pages(page: Any, served: Served) -> None:
+    page.add_init_script(
+        "WebSocket = class { constructor() { throw new DOMException('no', 'SecurityError'); } };"
+    )
+    page.goto(f"{served.url}/?anew#/queue")
+    page.locator(".live.lost").wait_for()
+    page.locator("main.queue > *").first.wait_for()
+
+
 def test_system_pairs_and_revokes(page: Any, served: Served) -> None:
     page.goto(f"{served.url}/#/system")
     page.get_by_text("The bridge is ready").wait_for()

@@ -1,6 +1,7 @@
-"""A bridge with fake parts as a process of its own: `python -m tests.server.standalone PORT SECONDS`.
+"""A bridge with fake parts as a process of its own: `python -m tests.server.standalone PORT SECONDS [LAN]`.
 
-Prints one line of JSON when it listens; a restoration takes SECONDS.
+Prints one line of JSON when it listens; a restoration takes SECONDS. LAN: settings of a door for other
+computers, as JSON.
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ class SlowEngine(FakeEngine):
 
 def main() -> None:
     port, seconds = int(sys.argv[1]), float(sys.argv[2])
+    lan = json.loads(sys.argv[3]) if len(sys.argv) > 3 else {}
     parts = FakeParts(engine=SlowEngine(seconds))
     try:
         serve(
-            Settings(port=port),
+            Settings(port=port, **lan),
             Places.current(),
             parts.open,
             lambda started: print(json.dumps({"url": started.url, "console": started.console}), flush=True),  # noqa: T201 - as above

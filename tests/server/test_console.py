@@ -18,7 +18,7 @@ def base(page: Reply) -> str:
 async def test_the_page_and_its_files_come_with_the_policy(bridge: Bridge) -> None:
     page = await bridge("GET", "/", token=None)
     assert page.status == 200
-    assert page.headers["Content-Security-Policy"] == policy(f"127.0.0.1:{bridge.port}")
+    assert page.headers["Content-Security-Policy"] == policy(f"ws://127.0.0.1:{bridge.port}")
     assert b"<script>" not in page.body
     script = await bridge("GET", f"{base(page)}/app/main.js", token=None)
     assert script.headers["Content-Type"].startswith("text/javascript")

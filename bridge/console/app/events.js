@@ -5,6 +5,7 @@ import { store } from "./store.js";
 const FIRST_PAUSE = 400;
 const LONGEST_PAUSE = 8000;
 const UNAUTHORIZED = 4401;
+const ADDRESS = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/events`;
 
 /** "connecting" | "live" | "lost" */
 export const connection = store("connecting");
@@ -24,9 +25,20 @@ function tell(event) {
   for (const listener of [...listeners]) listener(event);
 }
 
+function lost() {
+  connection.set("lost");
+  timer = setTimeout(connect, pause);
+  pause = Math.min(pause * 2, LONGEST_PAUSE);
+}
+
 function connect() {
   clearTimeout(timer);
-  const own = (socket = new WebSocket(`ws://${location.host}/v1/events`));
+  let own;
+  try {
+    own = socket = new WebSocket(ADDRESS);
+  } catch {
+    return lost(); // a browser that forbids it: the page works, only not live
+  }
   own.onopen = () => own.send(JSON.stringify({ token: session.value?.token ?? "", ...(seen !== null && { since: seen }) }));
   own.onmessage = ({ data }) => {
     const event = JSON.parse(data);
@@ -44,9 +56,7 @@ function connect() {
   own.onclose = ({ code }) => {
     if (own !== socket) return;
     if (code === UNAUTHORIZED) return refused();
-    connection.set("lost");
-    timer = setTimeout(connect, pause);
-    pause = Math.min(pause * 2, LONGEST_PAUSE);
+    lost();
   };
 }
 

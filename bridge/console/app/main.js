@@ -22,7 +22,7 @@ const MARK = new URL("../style/mark.svg", import.meta.url).href;
 
 const pageOf = () => {
   const name = /^#\/(\w+)/.exec(location.hash)?.[1];
-  return name === "guide" || name in PAGES ? name : guideSeen() ? "try" : "guide";
+  return name === "guide" || Object.hasOwn(PAGES, name) ? name : guideSeen() ? "try" : "guide";
 };
 
 // What the address says: {page, code}. Followed from the start, since it may change before anything is drawn.
