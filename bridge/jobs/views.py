@@ -244,7 +244,8 @@ def _job_state(rows: Transaction, row: Row, outlook: Outlook) -> JobState:
         ).fetchone()[0]
     return JobState.model_validate(
         {
-            **{name: row[name] for name in ("job", "client", "name", "preset", "created_at", "finished_at")},
+            **{name: row[name] for name in ("job", "client", "client_id", "name", "preset")},
+            **{name: row[name] for name in ("created_at", "finished_at")},
             "parameters": json.loads(row["parameters"]),
             "output": json.loads(row["output"]),
             "priority": "interactive" if row["interactive"] else "batch",

@@ -217,6 +217,7 @@ class JobState(Answer):
 
     Attributes:
         job: its id.
+        client_id: who sent it and may steer it; absent in events that an older bridge stored.
         parameters: those that its items start from.
         waiting: why nothing of it is worked on though it is not paused: `not_ready`, `disk_low`,
             `store_unavailable`.
@@ -226,6 +227,7 @@ class JobState(Answer):
 
     job: str
     client: str
+    client_id: str | None = None
     name: str
     preset: str
     parameters: Parameters

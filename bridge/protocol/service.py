@@ -225,6 +225,7 @@ class PairResult(Answer):
     token: str
     client_id: str
     standing: Literal["owner", "client"] = "client"
+    rights: tuple[Right, ...]
 
 
 class PairCode(Answer):

@@ -147,7 +147,7 @@ class Clients:
         )
         with self._lock:
             self._save((*self._records, record))
-        return PairResult(token=token, client_id=record.client_id, standing=standing)
+        return PairResult(token=token, client_id=record.client_id, standing=standing, rights=record.may)
 
     def remove(self, client_id: str) -> None:
         """Revoke a client's token at once.

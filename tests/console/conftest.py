@@ -92,7 +92,8 @@ class Served:
     def finished(self, job: str) -> None:
         """Wait until nothing of a job is left to do."""
         for _ in range(600):
-            if self.ask("GET", f"/v1/jobs/{job}")["state"] == "finished":
+            counts = self.ask("GET", f"/v1/jobs/{job}")["counts"]
+            if not counts["queued"] and not counts["leased"]:
                 return
             time.sleep(0.05)
         raise AssertionError("the batch did not come to its end")

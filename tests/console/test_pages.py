@@ -84,7 +84,8 @@ def test_ten_thousand_items_are_a_short_list(page: Any, served: Served, photo: P
     assert page.locator(".list-row").count() < 60
     page.get_by_role("button", name="Pause").click()
     page.get_by_role("button", name="Resume").wait_for()
-    page.get_by_role("button", name="Cancel").first.click()
+    page.locator(".batch header").get_by_role("button", name="Cancel").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel the batch").click()
     page.locator(".job[aria-pressed=true] .state.cancelled").wait_for()
     assert served.ask("GET", f"/v1/jobs/{job}")["counts"]["cancelled"] > 9000
 

@@ -117,7 +117,7 @@ export const bridge = {
     } while (after);
   },
   job: (job, signal) => read(`/v1/jobs/${job}`, signal),
-  actOnJob: (job, verb) => post(`/v1/jobs/${job}/${verb}`),
+  actOnJob: (job, verb, asked) => post(`/v1/jobs/${job}/${verb}`, asked),
   items: (job, query, signal) => read(`/v1/jobs/${job}/items?${new URLSearchParams(query)}`, signal),
   actOnItem: (job, number, verb) => post(`${item(job, number)}/${verb}`),
   retryItem: (job, number, state) => post(`${item(job, number)}/retry`, { states: [state] }),

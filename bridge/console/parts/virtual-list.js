@@ -3,8 +3,8 @@ import { html, useEffect, useRef, useState } from "../app/view.js";
 
 const SPARE = 6;
 
-/** rows of `height` pixels; `row(index)` draws one; `onRange(first, last)` tells which are looked at. */
-export function VirtualList({ count, height, row, onRange, label }) {
+/** rows of `height` pixels; `row(index)` draws one, `keyOf(index)` knows it again when its place changes; `onRange(first, last)` tells which are looked at. */
+export function VirtualList({ count, height, row, keyOf, onRange, label }) {
   const frame = useRef(null);
   const [range, setRange] = useState([0, 0]);
   const look = () => {
@@ -28,7 +28,7 @@ export function VirtualList({ count, height, row, onRange, label }) {
     <div class="list" ref=${frame} onScroll=${look} tabindex="0" role="list" aria-label=${label}>
       <div class="list-room" role="presentation" style=${{ height: `${count * height}px` }}>
         ${shown.map((index) => html`
-          <div class="list-row" key=${index} role="listitem" aria-setsize=${count} aria-posinset=${index + 1}
+          <div class="list-row" key=${keyOf(index)} role="listitem" aria-setsize=${count} aria-posinset=${index + 1}
             style=${{ top: `${index * height}px`, height: `${height}px` }}>${row(index)}</div>`)}
       </div>
     </div>
