@@ -172,7 +172,7 @@ def test_every_batch_can_be_reached(queue: Any, served: Served, photo: Path) -> 
 
 
 def test_the_batch_that_is_shown_stays(queue: Any, served: Served, photo: Path) -> None:
-    job = batch(served, photo, "Mine", 3, paused=True)
+    job = batch(served, photo, "Mine", 12, paused=True)
     queue.reload()
     queue.locator(".batch h2", has_text="Mine").wait_for()
     show(queue, "Waiting")
@@ -185,7 +185,7 @@ def test_the_batch_that_is_shown_stays(queue: Any, served: Served, photo: Path) 
 
 
 def test_a_batch_is_cancelled_only_when_it_is_meant(queue: Any, served: Served, photo: Path) -> None:
-    job = batch(served, photo, "Meant", 3, paused=True)
+    job = batch(served, photo, "Meant", 12, paused=True)
     queue.locator(".job", has_text="Meant").click()
     cancel = queue.locator(".batch header").get_by_role("button", name="Cancel")
     cancel.click()
@@ -198,7 +198,7 @@ def test_a_batch_is_cancelled_only_when_it_is_meant(queue: Any, served: Served, 
     queue.locator(".job[aria-pressed=true] .state.cancelled").wait_for()
     queue.get_by_role("button", name="Retry cancelled").click()
     served.finished(job)
-    assert served.ask("GET", f"/v1/jobs/{job}")["counts"]["done"] == 3
+    assert served.ask("GET", f"/v1/jobs/{job}")["counts"]["done"] == 12
 
 
 def test_a_second_click_on_pause_does_not_resume(

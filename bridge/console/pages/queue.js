@@ -101,7 +101,7 @@ function Steering({ job }) {
       ${counts.cancelled > 0 && html`<${Button} icon="redo" disabled=${busy} onClick=${() => act("retry", { states: ["cancelled"] })}>${t("retry-cancelled")}<//>`}
       ${(going || paused) && html`<${Button} icon="close" disabled=${busy} onClick=${() => setAsking(true)}>${t("cancel")}<//>`}
     </div>
-    ${asking && html`
+    ${asking && (going || paused) && html`
       <${Dialog} title=${t("queue.cancel")} onClose=${() => setAsking(false)}>
         <p>${t("queue.cancel.text", { n: number(counts.queued + counts.leased) })}</p>
         <div class="row end"><${Button} onClick=${() => setAsking(false)}>${t("queue.cancel.no")}<//>
