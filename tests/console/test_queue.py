@@ -208,7 +208,8 @@ def test_a_second_click_on_pause_does_not_resume(
     box = queue.get_by_role("button", name="Pause", exact=True).bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     queue.mouse.click(x, y)
-    queue.wait_for_timeout(180)
+    until(queue, lambda: served.ask("GET", f"/v1/jobs/{job}")["state"] == "paused")
+    queue.wait_for_timeout(100)  # the page has heard of it
     queue.mouse.click(x, y)
     queue.wait_for_timeout(600)
     assert served.ask("GET", f"/v1/jobs/{job}")["state"] == "paused"
@@ -270,7 +271,7 @@ def test_photos_that_cannot_be_read_are_said_and_asked_for_again(
 
 
 def test_a_client_steers_only_what_it_sent(browser: Any, served: Served, photo: Path) -> None:
-    theirs = batch(served, photo, "Of the owner", 2, paused=True)
+    theirs = batch(served, photo, "Of the owner", 12, paused=True)
     context = browser.new_context()
     page = context.new_page()
     page.set_default_timeout(30_000)
