@@ -61,9 +61,9 @@ def page(served: Served) -> Iterator[Any]:
 def test_a_workstation_signs_in_and_follows_live(page: Any, served: Served, photo: Path) -> None:
     page.get_by_label("One-time code").fill(served.ask("POST", "/v1/pair/code")["code"])
     page.get_by_role("button", name="Sign in").click()
-    page.locator(".live.live").wait_for()
+    page.locator(".live:not(.lost, .connecting)").wait_for()
     page.goto(f"{page.url.partition('#')[0]}#/queue")
     page.reload()
-    page.locator(".live.live").wait_for()
+    page.locator(".live:not(.lost, .connecting)").wait_for()
     served.batch(photo.read_bytes(), "Wedding")
     page.locator(".job", has_text="Wedding").wait_for()

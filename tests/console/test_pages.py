@@ -206,14 +206,14 @@ def test_a_page_outlives_a_restart_and_misses_nothing(
     page: Any, served: Served, photo: Path, name: str
 ) -> None:
     page.goto(f"{served.url}/#/{name}")
-    page.locator(".live.live").wait_for()
+    page.locator(".live:not(.lost, .connecting)").wait_for()
     page.locator(f"main.{name} > *").first.wait_for()
     port = int(served.url.rsplit(":", 1)[1])
     served.stop()
     page.locator(".live.lost").wait_for()
     served.start(port)
     job = served.batch(photo.read_bytes(), f"After {name}")
-    page.locator(".live.live").wait_for()
+    page.locator(".live:not(.lost, .connecting)").wait_for()
     served.finished(job)
     page.locator(f"main.{name} .notice.bad").first.wait_for(state="detached")  # a page may have several
     page.goto(f"{served.url}/#/queue")

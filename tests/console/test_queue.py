@@ -63,7 +63,7 @@ def names(page: Any) -> list[str]:
 def queue(page: Any, served: Served) -> Any:
     """The queue, live."""
     page.goto(f"{served.url}/?anew#/queue")
-    page.locator(".live.live").wait_for()
+    page.locator(".live:not(.lost, .connecting)").wait_for()
     return page
 
 
@@ -219,7 +219,7 @@ def test_a_second_click_on_pause_does_not_resume(
 
 def test_a_queue_that_was_opened_without_a_bridge_recovers(page: Any, served: Served, photo: Path) -> None:
     served.finished(served.batch(photo.read_bytes(), "From before"))
-    page.locator(".live.live").wait_for()
+    page.locator(".live:not(.lost, .connecting)").wait_for()
     port = int(served.url.rsplit(":", 1)[1])
     served.stop()
     page.evaluate("location.hash = '#/queue'")
@@ -231,7 +231,7 @@ def test_a_queue_that_was_opened_without_a_bridge_recovers(page: Any, served: Se
 
 def test_a_queue_waits_for_a_bridge_that_is_still_starting(page: Any, served: Served, photo: Path) -> None:
     served.finished(served.batch(photo.read_bytes(), "After the start"))
-    page.locator(".live.live").wait_for()
+    page.locator(".live:not(.lost, .connecting)").wait_for()
     answers = iter([True, True])
 
     def starting(route: Any) -> None:

@@ -50,7 +50,7 @@ def held(page: Any, pattern: str) -> Callable[[], None]:
 
 def test_a_batch_that_came_since_the_question_stays(page: Any, served: Served, photo: Path) -> None:
     served.finished(served.batch(photo.read_bytes(), "Before"))
-    page.locator(".live.live").wait_for()
+    page.locator(".live:not(.lost, .connecting)").wait_for()
     release = held(page, "**/v1/jobs?*")
     page.goto(f"{served.url}/#/queue")
     page.wait_for_answer()
@@ -64,7 +64,7 @@ def test_a_batch_that_came_since_the_question_stays(page: Any, served: Served, p
 def test_a_photo_that_was_finished_since_the_question_stays_so(
     page: Any, served: Served, photo: Path
 ) -> None:
-    page.locator(".live.live").wait_for()
+    page.locator(".live:not(.lost, .connecting)").wait_for()
     release = held(page, "**/items?*")
     job = served.batch(photo.read_bytes(), "Slow")
     page.goto(f"{served.url}/#/queue")

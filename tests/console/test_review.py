@@ -175,7 +175,7 @@ def test_a_picture_that_did_not_come_is_not_called_gone(review: Any, served: Ser
 
 
 def test_pictures_come_when_the_bridge_is_back(review: Any, served: Served) -> None:
-    review.locator(".live.live").wait_for()
+    review.locator(".live:not(.lost, .connecting)").wait_for()
     port = int(served.url.rsplit(":", 1)[1])
     served.stop()
     review.keyboard.press("ArrowRight")

@@ -135,7 +135,7 @@ def test_batches_are_seen_on_every_page_and_take_nobody_away(
 
 
 def test_a_batch_waits_for_a_bridge_that_is_away(page: Any, served: Served, photos: list[Path]) -> None:
-    page.locator(".live.live").wait_for()
+    page.locator(".live:not(.lost, .connecting)").wait_for()
     page.evaluate("() => { const own = setTimeout; setTimeout = (go, wait) => own(go, wait / 20); }")
     page.route("**/v1/uploads", lambda route: route.abort())
     page.route("**/v1/health", lambda route: route.abort())
@@ -151,7 +151,7 @@ def test_a_batch_waits_for_a_bridge_that_is_away(page: Any, served: Served, phot
 def test_a_batch_goes_on_by_itself_when_the_bridge_is_back(
     page: Any, served: Served, photos: list[Path]
 ) -> None:
-    page.locator(".live.live").wait_for()
+    page.locator(".live:not(.lost, .connecting)").wait_for()
     port = int(served.url.rsplit(":", 1)[1])
     served.stop()
     page.locator(".live.lost").wait_for()

@@ -106,7 +106,6 @@ export const bridge = {
     const headers = { "Idempotency-Key": `console-${Date.now()}-${Math.random()}` }; // a repeated one makes no second job
     return patiently(() => post("/v1/jobs", asked, { headers }));
   },
-  jobs: (signal) => read("/v1/jobs?limit=100", signal),
   /** All batches page by page, newest first: {jobs, unreadable, next}. Who has enough stops asking. */
   async *jobPages(signal) {
     let after;
