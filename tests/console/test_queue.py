@@ -285,9 +285,9 @@ def test_a_client_steers_only_what_it_sent(browser: Any, served: Served, photo: 
     words = re.compile("Pause|Resume|Cancel|Retry|Try again")
     assert not page.locator(".batch").get_by_role("button", name=words).count()
     page.goto(f"{served.url}/#/try")
-    page.set_input_files("input[type=file]", [photo, photo])
-    page.locator(".batch h2", has_text="2 photos from the console").wait_for()
-    page.locator(".job", has_text="2 photos from the console").click()
+    page.set_input_files("input[type=file]", [photo] * 12)  # enough to be at work for a while
+    page.locator(".batch h2", has_text="12 photos from the console").wait_for()
+    page.locator(".job", has_text="12 photos from the console").click()
     page.locator(".batch").get_by_role("button", name=words).first.wait_for()
     context.close()
     served.ask("POST", f"/v1/jobs/{theirs}/cancel")
