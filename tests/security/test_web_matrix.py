@@ -110,8 +110,9 @@ class Case:
         refused = {
             "host_refused": not self.host.good,
             "origin_refused": not (self.origin.good and self.site.good),
-            "unauthorized": access in ("client", "owner") and self.caller not in ("client", "owner"),
-            "owner_only": access == "owner" and self.caller != "owner",
+            "unauthorized": access in ("client", "owner", "itself")
+            and self.caller not in ("client", "owner"),
+            "owner_only": access in ("owner", "itself") and self.caller != "owner",  # no path here is its own
             "unsupported_media_type": not self._type_fits,
         }
         return next((code for code in REFUSALS if refused[code]), None)

@@ -84,7 +84,7 @@ async def open_door(
             sockets = serving.listen(0)
             stack.callback(lambda: [one.close() for one in sockets])
             app, announcement = await stack.enter_async_context(
-                serving._announced(wanted, places, FakeParts().open, sockets, 0.0)
+                serving._listening(wanted, places, FakeParts().open, sockets, 0.0)
             )
             await app[READINESS].settled()
             trust = ssl.create_default_context(cafile=studio_files.authority)

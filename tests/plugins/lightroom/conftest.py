@@ -61,7 +61,7 @@ class RunningBridge:
         await self.app[READINESS].settled()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         if settings.names:
-            await serve._open_lan(runner, self.app, settings)
+            await serve._open_lan(runner, self.app, settings, own_port=runner.addresses[0][1])
             self.lan_url = f"https://127.0.0.1:{self.app[lan.LAN].port}"
         self.announcement = Announcement(
             url=self.url,
