@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,6 +97,14 @@ class Served:
                 return
             time.sleep(0.05)
         raise AssertionError("the batch did not come to its end")
+
+
+def until(page: Any, said: Callable[[], bool]) -> None:
+    """Wait for what no selector tells."""
+    deadline = time.monotonic() + 30
+    while not said():
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(50)
 
 
 @pytest.fixture(scope="module")

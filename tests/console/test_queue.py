@@ -6,13 +6,14 @@ import itertools
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.console.conftest import Served
+from tests.console.conftest import Served, until
 
 NUMBERS = itertools.count()
 NAMES = "[...document.querySelectorAll('.list-row')].map(row => row.querySelector('strong')?.innerText ?? '')"
@@ -40,14 +41,6 @@ def batch(served: Served, photo: Path, name: str, count: int, paused: bool = Fal
         while served.ask("GET", f"/v1/jobs/{job}")["counts"]["leased"]:
             time.sleep(0.05)
     return job
-
-
-def until(page: Any, said: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait for what no selector tells."""
-    deadline = time.monotonic() + seconds
-    while not said():
-        assert time.monotonic() < deadline
-        page.wait_for_timeout(50)
 
 
 def show(page: Any, state: str) -> None:
@@ -110,24 +103,26 @@ def test_a_filtered_list_follows_what_happens(queue: Any, served: Served, runnin
         items = served.ask("GET", f"/v1/jobs/{job}/items?state={state}")["items"]
         return [item["source"] for item in items]
 
+    def more_than(count: int) -> bool:
+        return len(of("done")) > count
+
     show(queue, "Waiting")
     until(queue, lambda: queue.locator(".list-row strong").count() > 0)
     first = names(queue)[0]
     until(queue, lambda: first not in of("queued"))
-    until(queue, lambda: first not in names(queue), 2)
+    until(queue, lambda: first not in names(queue))
     show(queue, "Done")
     for _ in range(3):
-        done = of("done")
-        until(queue, lambda done=done: len(of("done")) > len(done))  # type: ignore[misc]
+        until(queue, partial(more_than, len(of("done"))))
     served.ask("POST", f"/v1/jobs/{job}/pause")
     until(queue, lambda: not of("leased"))
-    until(queue, lambda: names(queue) == of("done")[: len(names(queue))] and len(names(queue)) > 2, 3)
+    until(queue, lambda: names(queue) == of("done")[: len(names(queue))] and len(names(queue)) > 2)
     show(queue, "Waiting")
-    until(queue, lambda: names(queue)[:5] == of("queued")[:5], 3)
+    until(queue, lambda: names(queue)[:5] == of("queued")[:5])
     served.ask("POST", f"/v1/jobs/{job}/items/{29}/cancel")
-    until(queue, lambda: f"{name} 29.tif" not in names(queue), 3)
+    until(queue, lambda: f"{name} 29.tif" not in names(queue))
     served.ask("POST", f"/v1/jobs/{job}/cancel")
-    until(queue, lambda: names(queue) == [], 3)
+    until(queue, lambda: names(queue) == [])
 
 
 def test_a_filtered_list_is_walked_to_its_end(queue: Any, served: Served, photo: Path) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.console.conftest import Served
+from tests.console.conftest import Served, until
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +38,7 @@ def held(page: Any, pattern: str) -> Callable[[], None]:
         page.wait_for_timeout(300)
 
     def wait() -> None:
-        deadline = time.monotonic() + 30
-        while not answers:
-            assert time.monotonic() < deadline
-            page.wait_for_timeout(20)
+        until(page, lambda: bool(answers))
 
     page.wait_for_answer = wait
     return release

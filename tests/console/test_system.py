@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.console.conftest import Served
+from tests.console.conftest import Served, until
 
 UNWELL = {"code": "store_unavailable", "title": "The store of jobs cannot be used", "status": 503}
 
@@ -45,6 +45,7 @@ def test_a_log_that_still_loads_is_not_called_empty(page: Any, served: Served) -
     page.goto(f"{served.url}/#/system")
     page.locator(".card", has_text="Recent errors").locator(".loading").wait_for()
     assert page.get_by_text("Nothing went wrong.").count() == 0
+    until(page, lambda: bool(held))  # "Loading" is drawn before anything is asked
     held[0].continue_()
     page.get_by_text("Nothing went wrong.").wait_for()
 

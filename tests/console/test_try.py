@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image as Pillow
 
-from tests.console.conftest import Served
+from tests.console.conftest import Served, until
 from tests.console.test_actions import drop
 
 
@@ -104,8 +104,7 @@ def test_batches_are_seen_on_every_page_and_take_nobody_away(
     page.route("**/v1/uploads", lambda route: waiting.append(route))
 
     def one_is_sent() -> None:
-        while not waiting:
-            page.wait_for_timeout(20)
+        until(page, lambda: bool(waiting))
         assert len(waiting) == 1, "photos are sent one after the other"
         waiting.pop().continue_()
         page.wait_for_timeout(100)

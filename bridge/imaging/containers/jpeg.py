@@ -120,7 +120,8 @@ def decode(data: memoryview, header: Header) -> Pixels:
     check_scans(data, max(_USUAL_SCANS, min(_MAX_SCANS, _MAX_WORK / header.megapixels)))
 
     def decoded(file: bytes | memoryview) -> Array:
-        pixels: Array = imagecodecs.jpeg8_decode(file)  # type: ignore[arg-type]  # takes any buffer, its stubs forget memoryview
+        # It takes any buffer; its stubs forget memoryview.
+        pixels: Array = imagecodecs.jpeg8_decode(file)  # type: ignore[arg-type]
         return pixels.reshape(header.height, header.width, header.channels)
 
     try:
