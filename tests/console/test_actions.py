@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.checkpoints.house import pth
-from tests.console.conftest import ROOT, Served
+from tests.console.conftest import ROOT, Served, until
 
 DROP = """([selector, files]) => {
   const carried = new DataTransfer();
@@ -88,8 +88,7 @@ def test_several_dropped_photos_become_a_batch(
     drop(page, ".drop", photo, other, note)
     page.wait_for_url("**/#/queue")
     page.get_by_text("2 of 2").first.wait_for()
-    names = page.locator(".list-row strong").all_inner_texts()
-    assert names == ["anna.tif", "bea.tif"]
+    until(page, lambda: page.locator(".list-row strong").all_inner_texts() == ["anna.tif", "bea.tif"])
     with page.expect_download() as download:
         page.locator(".list-row").first.get_by_role("button", name="Download").click()
     assert download.value.suggested_filename.startswith("anna-GPEN")

@@ -192,8 +192,7 @@ def test_a_batch_is_cancelled_only_when_it_is_meant(queue: Any, served: Served, 
     queue.get_by_role("dialog").get_by_role("button", name="Cancel the batch").click()
     queue.locator(".job[aria-pressed=true] .state.cancelled").wait_for()
     queue.get_by_role("button", name="Retry cancelled").click()
-    served.finished(job)
-    assert served.ask("GET", f"/v1/jobs/{job}")["counts"]["done"] == 12
+    until(queue, lambda: served.ask("GET", f"/v1/jobs/{job}")["counts"]["done"] == 12)
 
 
 def test_a_second_click_on_pause_does_not_resume(
