@@ -246,13 +246,13 @@ def test_photos_that_cannot_be_read_are_said_and_asked_for_again(
     queue: Any, served: Served, photo: Path, state: str
 ) -> None:
     name = f"Lost {state}"
-    served.finished(batch(served, photo, name, 2))
     queue.route(
         "**/items?*",
         lambda route: route.fulfill(
             status=503, content_type="application/problem+json", body=json.dumps(PROBLEM)
         ),
     )
+    served.finished(batch(served, photo, name, 2))  # it may be the first that is shown
     queue.locator(".job", has_text=name).click()
     show(queue, state)
     notice = queue.locator(".batch .notice.bad")
